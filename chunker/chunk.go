@@ -1,6 +1,11 @@
 package chunker
 
-import "replicator/wal"
+import (
+	"fmt"
+
+	"replicator/replicator/pg"
+	"replicator/wal"
+)
 
 // Kind is how a chunk is bounded.
 type Kind string
@@ -8,8 +13,8 @@ type Kind string
 // The kinds of chunk.
 const (
 	Whole Kind = "whole" // the whole table
-	Range Kind = "range" // Lo <= leading key column < Hi; "" is open
-	Block Kind = "block" // First <= block number < Last; Last 0 is open
+	Range Kind = "range" // a range of the leading key column
+	Block Kind = "block" // a range of heap blocks (ctid)
 )
 
 // Chunk is a range of one table, read under one snapshot and written in one transaction.
@@ -17,10 +22,41 @@ type Chunk struct {
 	Table   int    `json:"table"`   // Table.Ordinal
 	Ordinal int    `json:"ordinal"` // within its table, from 0
 	Kind    Kind   `json:"kind"`
-	Lo      string `json:"lo,omitempty"` // text of the key type
-	Hi      string `json:"hi,omitempty"`
-	First   int64  `json:"first,omitempty"`
-	Last    int64  `json:"last,omitempty"`
+	Lo      *Bound `json:"lo,omitempty"`    // Range: first key in it; nil is open
+	Hi      *Bound `json:"hi,omitempty"`    // Range: first key beyond it; nil is open
+	First   int64  `json:"first,omitempty"` // Block: first block in it
+	Last    int64  `json:"last,omitempty"`  // Block: first block beyond it; 0 is open
+}
+
+// Where is the SQL condition that bounds c, "" for a whole table. A Block condition means
+// something on the side it was made for only: the same row lies elsewhere on the target.
+func (c *Chunk) Where(t *Table) string {
+	switch c.Kind {
+	case Range:
+		return c.rangeWhere(t)
+	case Block:
+		if c.Last == 0 {
+			return fmt.Sprintf("ctid >= '(%d,0)'::tid", c.First)
+		}
+		return fmt.Sprintf("ctid >= '(%d,0)'::tid AND ctid < '(%d,0)'::tid", c.First, c.Last)
+	}
+	return ""
+}
+
+func (c *Chunk) rangeWhere(t *Table) string {
+	key := pg.Ident(t.Key[0])
+	typ := t.Columns[t.Column(t.Key[0])].Type
+	var cond string
+	if c.Lo != nil {
+		cond = fmt.Sprintf("%s >= %s::%s", key, pg.Literal(c.Lo.Text), typ)
+	}
+	if c.Hi != nil {
+		if cond != "" {
+			cond += " AND "
+		}
+		cond += fmt.Sprintf("%s < %s::%s", key, pg.Literal(c.Hi.Text), typ)
+	}
+	return cond
 }
 
 // Receipt is the target's record of a chunk, committed with its rows (invariant I2).

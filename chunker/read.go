@@ -1,0 +1,176 @@
+package chunker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"replicator/replicator/pg"
+	"replicator/wal"
+)
+
+// Reading is what was read of a chunk.
+type Reading struct {
+	Snapshot wal.Snapshot
+	Rows     int64
+	Flush    wal.LSN // the source must have flushed its WAL to here before the chunk may count
+}
+
+// Read copies the rows of c into w, in the bytes that COPY gives, within a short transaction of its
+// own. lockTimeout bounds the wait for the table's lock; pg.Transient errors mean "try again".
+//
+// The lock comes before the first query, so that the snapshot is younger than any TRUNCATE or
+// rewrite of the table: those are not MVCC-safe, an older snapshot would see an empty table.
+// export is the snapshot to import ("" takes a new one); its [Keeper] holds the lock already.
+func Read(ctx context.Context, conn *pg.Conn, t *Table, c *Chunk, export string, lockTimeout time.Duration, w io.Writer) (Reading, error) {
+	var r Reading
+	if err := begin(ctx, conn, t, export, lockTimeout); err != nil {
+		return r, err
+	}
+	defer rollback(ctx, conn)
+	snap, err := conn.Value(ctx, "SELECT pg_current_snapshot()")
+	if err != nil {
+		return r, fmt.Errorf("read snapshot: %w", err)
+	}
+	if r.Snapshot, err = wal.ParseSnapshot(snap); err != nil {
+		return r, err
+	}
+	if c.Kind == Range {
+		// Without statistics the planner may scan the whole heap for every range.
+		if err := conn.Exec(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
+			return r, err
+		}
+	}
+	if r.Rows, err = conn.CopyTo(ctx, w, copyTo(t, c)); err != nil {
+		return r, fmt.Errorf("copy %s chunk %d: %w", t, c.Ordinal, err)
+	}
+	if err := conn.Exec(ctx, "COMMIT"); err != nil {
+		return r, err
+	}
+	lsn, err := conn.Value(ctx, "SELECT pg_current_wal_insert_lsn()")
+	if err != nil {
+		return r, fmt.Errorf("read insert LSN: %w", err)
+	}
+	r.Flush, err = wal.ParseLSN(lsn)
+	return r, err
+}
+
+func begin(ctx context.Context, conn *pg.Conn, t *Table, export string, lockTimeout time.Duration) error {
+	sql := "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+	if export != "" {
+		sql += "SET TRANSACTION SNAPSHOT " + pg.Literal(export) + ";"
+	}
+	sql += fmt.Sprintf("SET LOCAL lock_timeout = %d; LOCK TABLE ONLY %s IN ACCESS SHARE MODE; SET LOCAL lock_timeout = 0",
+		lockTimeout.Milliseconds(), t.Qualified())
+	// One message to the server is one implicit group: a failure inside leaves an aborted block.
+	if err := conn.Exec(ctx, sql); err != nil {
+		rollback(ctx, conn)
+		return fmt.Errorf("lock %s: %w", t, err)
+	}
+	return nil
+}
+
+// rollback ends a transaction that may or may not be open; an error breaks the session, and its
+// next use will say so.
+func rollback(ctx context.Context, conn *pg.Conn) {
+	if conn.Raw().TxStatus() != 'I' && !conn.Raw().IsClosed() {
+		_ = conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+	}
+}
+
+func copyTo(t *Table, c *Chunk) string {
+	where := c.Where(t)
+	if where == "" {
+		// COPY of a plain name reads that table's own rows only, and skips the executor.
+		return fmt.Sprintf("COPY %s TO STDOUT (FORMAT %s)", t.copyName(), t.format())
+	}
+	return fmt.Sprintf("COPY (SELECT %s FROM ONLY %s WHERE %s) TO STDOUT (FORMAT %s)",
+		t.ColumnList(), t.Qualified(), where, t.format())
+}
+
+// CopyIn is the statement that writes rows of t, in the format that Read gives.
+func CopyIn(t *Table) string {
+	return fmt.Sprintf("COPY %s FROM STDIN (FORMAT %s)", t.copyName(), t.format())
+}
+
+// copyName is the table with its column list; a table without columns has none.
+func (t *Table) copyName() string {
+	if len(t.Columns) == 0 {
+		return t.Qualified()
+	}
+	return t.Qualified() + " (" + t.ColumnList() + ")"
+}
+
+func (t *Table) format() string {
+	if t.Text {
+		return "text"
+	}
+	return "binary"
+}
+
+// Keeper holds one snapshot of one table open for readers in other sessions. It lasts as long as
+// its session; when that dies the table starts over.
+type Keeper struct {
+	Export   string // for Read
+	Snapshot wal.Snapshot
+	conn     *pg.Conn
+}
+
+// Keep takes a snapshot of t, under a lock that TRUNCATE and rewrites must wait for.
+func Keep(ctx context.Context, conn *pg.Conn, t *Table, lockTimeout time.Duration) (*Keeper, error) {
+	if err := begin(ctx, conn, t, "", lockTimeout); err != nil {
+		return nil, err
+	}
+	row, err := conn.Row(ctx, "SELECT pg_export_snapshot(), pg_current_snapshot()")
+	if err != nil {
+		rollback(ctx, conn)
+		return nil, fmt.Errorf("export snapshot of %s: %w", t, err)
+	}
+	k := &Keeper{Export: row[0], conn: conn}
+	k.Snapshot, err = wal.ParseSnapshot(row[1])
+	return k, err
+}
+
+// Release ends the snapshot; the session can be used again.
+func (k *Keeper) Release(ctx context.Context) { rollback(ctx, k.conn) }
+
+// AwaitFlush waits until the source has its WAL on disk up to lsn: a snapshot shows transactions
+// that committed asynchronously before a crash could take them back. On a source without other
+// commits nobody flushes the last bytes; after a few looks it commits a message of its own.
+func AwaitFlush(ctx context.Context, conn *pg.Conn, lsn wal.LSN) error {
+	for look := 1; ; look++ {
+		ok, err := conn.Value(ctx, "SELECT pg_current_wal_flush_lsn() >= $1::pg_lsn", lsn.String())
+		if err != nil {
+			return fmt.Errorf("read flush LSN: %w", err)
+		}
+		if ok == "t" {
+			return nil
+		}
+		if look%flushLooks == 0 {
+			if _, err := conn.Query(ctx, "SELECT pg_logical_emit_message(true, 'replicator.flush', '')"); err != nil {
+				return fmt.Errorf("flush the source's WAL: %w", err)
+			}
+			continue
+		}
+		if err := pause(ctx, flushPause); err != nil {
+			return err
+		}
+	}
+}
+
+const (
+	flushLooks = 4
+	flushPause = 5 * time.Millisecond
+)
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,74 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"replicator/replicator/fault"
+	"replicator/replicator/pg"
+	"replicator/wal"
+)
+
+// LockTimeout bounds every wait for a lock on the source.
+const LockTimeout = 2 * time.Second
+
+// Database is the source database.
+type Database struct {
+	DSN string
+	Job string // in application_name, so that a successor and a DBA know our sessions
+}
+
+// Connect opens a session; purpose is shown in pg_stat_activity.
+func (d *Database) Connect(ctx context.Context, purpose string) (*pg.Conn, error) {
+	return d.open(ctx, pg.Config{DSN: d.DSN, Name: d.Name() + purpose, Settings: map[string]string{"jit": "off"}})
+}
+
+// ConnectReplication opens a walsender session.
+func (d *Database) ConnectReplication(ctx context.Context) (*pg.Conn, error) {
+	return d.open(ctx, pg.Config{DSN: d.DSN, Name: d.Name() + "stream", Replication: true})
+}
+
+// Name is the prefix of application_name of all sessions of the job.
+func (d *Database) Name() string { return "replicator/" + d.Job + "/" }
+
+func (d *Database) open(ctx context.Context, cfg pg.Config) (*pg.Conn, error) {
+	c, err := pg.Connect(ctx, cfg)
+	if err != nil {
+		return nil, fault.New(fault.Source, fmt.Errorf("source: %w", err), "check the source's address, role and pg_hba.conf")
+	}
+	return c, nil
+}
+
+// MarkerPrefix is the prefix of our logical messages that mean something to apply.
+const MarkerPrefix = "replicator"
+
+// Mark writes a marker into the WAL, flushed, and returns an LSN that lies before its commit.
+// Everything that committed before Mark was called comes before the marker in the stream.
+func Mark(ctx context.Context, conn *pg.Conn, content string) (wal.LSN, error) {
+	v, err := conn.Value(ctx, "SELECT pg_logical_emit_message(true, $1, $2)", MarkerPrefix, content)
+	if err != nil {
+		return 0, fmt.Errorf("write marker: %w", err)
+	}
+	return wal.ParseLSN(v)
+}
+
+// SearchPath is what functions of the database were written against: the search_path that a
+// session has when nobody sets one.
+func (d *Database) SearchPath(ctx context.Context) (string, error) {
+	conn, err := d.Connect(ctx, "look")
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	rows, err := conn.Query(ctx, `SELECT substr(s, length('search_path=') + 1)
+		FROM pg_db_role_setting, unnest(setconfig) s, pg_database d
+		WHERE setdatabase = d.oid AND setrole = 0 AND datname = current_database() AND s LIKE 'search_path=%'`)
+	if err != nil {
+		return "", fmt.Errorf("read search_path: %w", err)
+	}
+	if len(rows) == 1 {
+		return rows[0][0], nil
+	}
+	return conn.Value(ctx, "SELECT boot_val FROM pg_settings WHERE name = 'search_path'")
+}

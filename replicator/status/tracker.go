@@ -1,0 +1,168 @@
+package status
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"replicator/wal"
+)
+
+// Tracker is where the parts of a running job say how far they are. All methods may be called from
+// any goroutine.
+type Tracker struct {
+	mu      sync.Mutex
+	s       Status
+	running map[string]bool // index steps
+	rows    meter
+	bytes   meter
+	changes meter
+	last    time.Time // commit received last
+}
+
+// NewTracker returns a tracker in phase preparing.
+func NewTracker(job string) *Tracker {
+	return &Tracker{
+		s:       Status{Version: Version, Job: job, Running: true, Phase: Preparing, Since: time.Now().UTC(), Source: Source{SafeSize: -1}},
+		running: map[string]bool{},
+	}
+}
+
+// Update changes the status under the tracker's lock; f must not block.
+func (t *Tracker) Update(f func(*Status)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f(&t.s)
+}
+
+// SetPhase moves on to another phase.
+func (t *Tracker) SetPhase(p Phase) {
+	t.Update(func(s *Status) {
+		if s.Phase != p {
+			s.Phase, s.Since = p, time.Now().UTC()
+		}
+		s.Waiting = ""
+	})
+}
+
+// Wait says what the job waits for; "" that it goes on.
+func (t *Tracker) Wait(what string) { t.Update(func(s *Status) { s.Waiting = what }) }
+
+// Fail notes an error, retried or not. Its text must hold no values; errors of package pg do not.
+func (t *Tracker) Fail(err error) {
+	t.Update(func(s *Status) { s.LastError, s.ErrorAt = err.Error(), time.Now().UTC() })
+}
+
+// Chunk counts a chunk that is committed on the target. fresh says that it was moved just now, not
+// by an earlier run, and counts for the rates.
+func (t *Tracker) Chunk(table int, rows, bytes int64, fresh bool) {
+	now := time.Now()
+	t.Update(func(s *Status) {
+		tab := &s.Tables[table]
+		tab.Copied++
+		tab.Rows += rows
+		tab.Bytes += bytes
+		s.Copy.ChunksCopied++
+		s.Copy.Rows += rows
+		s.Copy.Bytes += bytes
+		if tab.Copied == tab.Chunks {
+			s.Copy.TablesCopied++
+		}
+		if fresh {
+			t.rows.add(now, rows)
+			t.bytes.add(now, bytes)
+		}
+	})
+}
+
+// Restart takes back what was counted of a table that starts over.
+func (t *Tracker) Restart(table int) {
+	t.Update(func(s *Status) {
+		tab := &s.Tables[table]
+		if tab.Chunks > 0 && tab.Copied == tab.Chunks {
+			s.Copy.TablesCopied--
+		}
+		s.Copy.ChunksCopied -= tab.Copied
+		s.Copy.Rows -= tab.Rows
+		s.Copy.Bytes -= tab.Bytes
+		tab.Copied, tab.Rows, tab.Bytes = 0, 0, 0
+	})
+}
+
+// StepBegan and StepEnded follow the index and constraint steps.
+func (t *Tracker) StepBegan(name string) { t.Update(func(*Status) { t.running[name] = true }) }
+
+// StepEnded counts a step; ok says that it ran.
+func (t *Tracker) StepEnded(name string, ok bool) {
+	t.Update(func(s *Status) {
+		delete(t.running, name)
+		if ok {
+			s.Indexes.Built++
+		}
+	})
+}
+
+// Received notes what the stream has taken in: lastCommit is the commit time of the transaction
+// received last.
+func (t *Tracker) Received(received, durable wal.LSN, lastCommit time.Time) {
+	t.Update(func(s *Status) {
+		s.Log.Received, s.Log.Durable = received, durable
+		if lastCommit.After(t.last) {
+			t.last = lastCommit
+		}
+	})
+}
+
+// Applied notes what the target has committed; the counts are sums since the engine started.
+func (t *Tracker) Applied(lsn wal.LSN, commit time.Time, transactions, changes int64, missed map[string]int64) {
+	now := time.Now()
+	t.Update(func(s *Status) {
+		t.changes.add(now, changes-s.Apply.Changes)
+		s.Apply.Applied = max(lsn, s.Apply.Applied)
+		if !commit.IsZero() {
+			s.Apply.CommitTime = commit.UTC()
+		}
+		s.Apply.Transactions, s.Apply.Changes = transactions, changes
+		s.Apply.Missed = maps.Clone(missed)
+	})
+}
+
+// Status is the state now, rates and estimates included.
+func (t *Tracker) Status() Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	s := t.s
+	s.At = now.UTC()
+	s.Tables, s.Late, s.Notes = slices.Clone(s.Tables), slices.Clone(s.Late), slices.Clone(s.Notes)
+	s.Indexes.Running = slices.Sorted(maps.Keys(t.running))
+	s.Copy.RowRate, s.Copy.ByteRate = t.rows.rate(now), t.bytes.rate(now)
+	s.Copy.ETA = estimate(s.Copy.BytesTotal-s.Copy.Bytes, s.Copy.ByteRate)
+	if s.Copy.ChunksCopied == s.Copy.ChunksTotal {
+		s.Copy.ETA = 0
+	}
+	s.Apply.ChangeRate = t.changes.rate(now)
+	s.Apply.LagBytes = max(0, int64(s.Source.CurrentLSN)-int64(s.Apply.Applied))
+	s.Apply.LagSeconds = t.lag(now)
+	return s
+}
+
+// lag is the age of what is received and not applied.
+func (t *Tracker) lag(now time.Time) float64 {
+	if t.s.Log.Durable <= t.s.Apply.Applied || !t.last.After(t.s.Apply.CommitTime) || t.s.Apply.CommitTime.IsZero() {
+		return 0
+	}
+	return max(0, now.Sub(t.s.Apply.CommitTime).Seconds())
+}
+
+// estimate is seconds for what is left at a rate, -1 where nobody can say.
+func estimate(left int64, rate float64) float64 {
+	switch {
+	case left <= 0:
+		return 0
+	case rate <= 0:
+		return -1
+	}
+	return float64(left) / rate
+}
