@@ -1,0 +1,66 @@
+package catchup
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+	"time"
+
+	"replicator/replicator/status"
+)
+
+//go:embed report.html.tmpl
+var pageText string
+
+//go:embed report.css
+var pageStyle string
+
+// WriteHTML writes the report as one page that needs nothing else: no script, no picture, no font
+// from elsewhere. Its content security policy forbids everything but its own style sheet, which is
+// named by its digest, so that nothing that a name in the report could hold is ever run.
+func (r *Report) WriteHTML(w io.Writer) error {
+	page, err := template.New("report").Funcs(template.FuncMap{
+		"count": status.Count, "time": longTime, "clock": clockTime,
+		"size": func(n int64) string { return status.Size(float64(n)) },
+	}).Parse(pageText)
+	if err != nil {
+		return fmt.Errorf("report page: %w", err)
+	}
+	digest := sha256.Sum256([]byte(pageStyle))
+	return page.Execute(w, map[string]any{
+		"Report": r, "Verdict": r.verdict(), "Facts": r.facts(), "Configuration": r.Configuration.facts(),
+		"Timeline": newTimeline(r), "Took": status.Seconds(r.Seconds()),
+		"Style":     template.CSS(pageStyle),
+		"StyleHash": "sha256-" + base64.StdEncoding.EncodeToString(digest[:]),
+	})
+}
+
+func longTime(t time.Time) string {
+	if t.IsZero() {
+		return "not finished"
+	}
+	return status.Time(t)
+}
+
+func clockTime(t time.Time) string { return t.UTC().Format("15:04:05") }
+
+// Took is for the template.
+func (s Step) Took() string { return s.took() }
+
+// facts are what the operator chose, for people.
+func (c Configuration) facts() []fact {
+	timeout := "none"
+	if c.Timeout > 0 {
+		timeout = status.Seconds(c.Timeout)
+	}
+	return []fact{
+		{"fence", c.Fence}, {"verify", c.Verify}, {"timeout", timeout},
+		{"jobs", fmt.Sprint(c.Jobs)}, {"index jobs", fmt.Sprint(c.IndexJobs)},
+		{"tables without key", c.NoKey}, {"confirm", c.Confirm},
+		{"slot", c.Slot}, {"publication", c.Publication}, {"selection", strings.Join(c.Selection, " ")},
+	}
+}
