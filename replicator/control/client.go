@@ -19,24 +19,21 @@ import (
 // answerTime bounds the wait for an answer to begin: the engine gives it from memory.
 const answerTime = 10 * time.Second
 
-// Client speaks HTTP to the engine of dir; any host name will do. Requests fail with ErrNotRunning
-// where there is none.
-func Client(dir string) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		DisableKeepAlives:     true,
-		ResponseHeaderTimeout: answerTime,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dial(ctx, dir)
-		},
-	}}
-}
+var errSilent = errors.New("the engine does not answer on its control socket")
 
-// Status asks the engine of dir how far it is.
-func Status(ctx context.Context, dir string) (status.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+// Remote is the engine of a state directory, seen from another process. Every call fails with
+// ErrNotRunning where there is none.
+type Remote struct{ dir string }
+
+// Client is the engine of dir; nothing is connected yet.
+func Client(dir string) Remote { return Remote{dir: dir} }
+
+// Status asks the engine how far it is.
+func (c Remote) Status(ctx context.Context) (status.Status, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, errSilent)
 	defer cancel()
 	var s status.Status
-	body, err := ask(ctx, dir, http.MethodGet, "/v1/status", nil)
+	body, err := c.ask(ctx, http.MethodGet, "/v1/status", nil)
 	if err != nil {
 		return s, err
 	}
@@ -52,11 +49,11 @@ var errUnknownEnd = fault.New(fault.Unexpected,
 	errors.New("the engine went away during the catch-up; how far it came is not known"),
 	"run replicator status, then replicator catchup again: it goes on from where the engine stopped or lifts the fence")
 
-// Catchup has the engine of dir catch up and tells each event. It returns the report, where the
+// Catchup has the engine catch up and tells each event. It returns the report, where the
 // engine made one, and the engine's error with its code and hint. When ctx ends it tells the engine
 // to abort and goes on until the engine has said how that went; a process that cannot wait for it
 // may just end, which aborts as well.
-func Catchup(ctx context.Context, dir string, r Request, event func(catchup.Event)) (*catchup.Report, error) {
+func (c Remote) Catchup(ctx context.Context, r Request, event func(catchup.Event)) (*catchup.Report, error) {
 	text, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
@@ -66,14 +63,14 @@ func Catchup(ctx context.Context, dir string, r Request, event func(catchup.Even
 	}
 	follow, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
-	body, err := ask(follow, dir, http.MethodPost, "/v1/catchup", text)
+	body, err := c.ask(follow, http.MethodPost, "/v1/catchup", text)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
 	// Only now has the engine begun; before there was nothing that it could be told to abort.
 	stop := context.AfterFunc(ctx, func() {
-		if err := abort(follow, dir); err != nil {
+		if err := c.abort(follow); err != nil {
 			hangUp()
 		}
 	})
@@ -98,10 +95,10 @@ func read(lines *json.Decoder, event func(catchup.Event)) (*catchup.Report, erro
 }
 
 // abort tells the engine to stop the catch-up that it does.
-func abort(ctx context.Context, dir string) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+func (c Remote) abort(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, errSilent)
 	defer cancel()
-	body, err := ask(ctx, dir, http.MethodDelete, "/v1/catchup", nil)
+	body, err := c.ask(ctx, http.MethodDelete, "/v1/catchup", nil)
 	if err != nil {
 		return err
 	}
@@ -109,17 +106,24 @@ func abort(ctx context.Context, dir string) error {
 }
 
 // ask sends one request and returns the body of its answer.
-func ask(ctx context.Context, dir, method, path string, body []byte) (io.ReadCloser, error) {
+func (c Remote) ask(ctx context.Context, method, path string, body []byte) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://engine"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	res, err := Client(dir).Do(req)
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives:     true,
+		ResponseHeaderTimeout: answerTime,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dial(ctx, c.dir)
+		},
+	}}
+	res, err := client.Do(req)
 	switch {
 	case errors.Is(err, ErrNotRunning):
 		return nil, ErrNotRunning
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	case err != nil:
 		return nil, fmt.Errorf("ask the engine: %w", err)
 	case res.StatusCode != http.StatusOK:

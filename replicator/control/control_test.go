@@ -39,7 +39,7 @@ func serve(t *testing.T, dir string, e Engine) (stop func() error) {
 	t.Cleanup(cancel)
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		_, err := Status(ctx, dir)
+		_, err := Client(dir).Status(ctx)
 		if err == nil {
 			break
 		}
@@ -62,7 +62,7 @@ func TestStatus(t *testing.T) {
 	for name, dir := range map[string]string{"short": t.TempDir(), "long": longDir(t)} {
 		t.Run(name, func(t *testing.T) {
 			stop := serve(t, dir, engine{})
-			got, err := Status(t.Context(), dir)
+			got, err := Client(dir).Status(t.Context())
 			if want := (engine{}).Status(); err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("status %+v, error %v, want %+v", got, err, want)
 			}
@@ -94,10 +94,10 @@ func TestNotRunning(t *testing.T) {
 		"long":                          longDir(t), "of a killed engine": killed,
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := Status(t.Context(), dir); !errors.Is(err, ErrNotRunning) {
+			if _, err := Client(dir).Status(t.Context()); !errors.Is(err, ErrNotRunning) {
 				t.Errorf("status: %v, want %v", err, ErrNotRunning)
 			}
-			if _, err := Catchup(t.Context(), dir, Request{}, nil); !errors.Is(err, ErrNotRunning) {
+			if _, err := Client(dir).Catchup(t.Context(), Request{}, nil); !errors.Is(err, ErrNotRunning) {
 				t.Errorf("catchup: %v, want %v", err, ErrNotRunning)
 			}
 		})
@@ -142,7 +142,7 @@ func TestCatchup(t *testing.T) {
 				return tc.report, tc.err
 			}})
 			var got []catchup.Event
-			report, err := Catchup(t.Context(), dir, want, func(e catchup.Event) { got = append(got, e) })
+			report, err := Client(dir).Catchup(t.Context(), want, func(e catchup.Event) { got = append(got, e) })
 			if !reflect.DeepEqual(got, events) || !reflect.DeepEqual(report, tc.report) {
 				t.Errorf("events %+v\nreport %+v", got, report)
 			}
@@ -171,7 +171,7 @@ func TestCatchupAbortIsFollowedToItsEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-began; cancel() }()
 	seen := 0
-	report, err := Catchup(ctx, dir, Request{}, func(catchup.Event) { seen++ })
+	report, err := Client(dir).Catchup(ctx, Request{}, func(catchup.Event) { seen++ })
 	if report == nil || report.Outcome != catchup.Aborted || fault.CodeOf(err) != fault.Interrupted || seen != 1 {
 		t.Errorf("report %+v, error %v, %d events", report, err, seen)
 	}
@@ -186,7 +186,7 @@ func TestCatchupEndsWhenItsClientDies(t *testing.T) {
 	ctx, die := context.WithCancel(t.Context())
 	go func() { <-began; die() }()
 	// What a killed process leaves is a closed connection.
-	body, err := ask(ctx, dir, http.MethodPost, "/v1/catchup", []byte(`{}`))
+	body, err := Client(dir).ask(ctx, http.MethodPost, "/v1/catchup", []byte(`{}`))
 	if err == nil {
 		defer body.Close()
 	}
@@ -200,7 +200,7 @@ func TestServeWaitsForTheCatchupItStops(t *testing.T) {
 	stop := serve(t, dir, lifting(began, lifted))
 	followed := make(chan error, 1)
 	go func() {
-		_, err := Catchup(t.Context(), dir, Request{}, func(catchup.Event) {})
+		_, err := Client(dir).Catchup(t.Context(), Request{}, func(catchup.Event) {})
 		followed <- err
 	}()
 	<-began
@@ -222,10 +222,10 @@ func TestOneCatchupAtATime(t *testing.T) {
 	first := make(chan struct{})
 	go func() {
 		defer close(first)
-		Catchup(ctx, dir, Request{}, func(catchup.Event) {})
+		Client(dir).Catchup(ctx, Request{}, func(catchup.Event) {})
 	}()
 	<-began
-	if _, err := Catchup(t.Context(), dir, Request{}, nil); fault.CodeOf(err) != fault.Fenced {
+	if _, err := Client(dir).Catchup(t.Context(), Request{}, nil); fault.CodeOf(err) != fault.Fenced {
 		t.Errorf("second catch-up: %v, want exit code %d", err, fault.Fenced)
 	}
 	cancel()
@@ -238,7 +238,7 @@ func TestUnknownEnd(t *testing.T) {
 		event(catchup.Event{Step: "fence"})
 		panic(http.ErrAbortHandler) // the connection breaks as if the engine were killed
 	}})
-	if _, err := Catchup(t.Context(), dir, Request{}, func(catchup.Event) {}); !errors.Is(err, errUnknownEnd) {
+	if _, err := Client(dir).Catchup(t.Context(), Request{}, func(catchup.Event) {}); !errors.Is(err, errUnknownEnd) {
 		t.Errorf("error %v, want %v", err, errUnknownEnd)
 	}
 }

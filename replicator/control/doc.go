@@ -9,8 +9,8 @@
 // The socket is mode 0600 in a directory of mode 0700: whoever can connect is the user that runs
 // the engine. No DSN, password or row value crosses it.
 //
-// The engine side is [Serve] with [Handler]; the other side is [Status] and [Catchup], which return
-// [ErrNotRunning] where no engine listens. That is how a command finds out that it must do the work
-// itself. A catch-up lives as long as its client: when the client goes away the context given to
-// the engine ends, which aborts the catch-up and lifts the fence (invariant I13).
+// The engine side is [Serve] with [Handler]; the other side is [Client], whose calls return
+// [ErrNotRunning] where no engine listens. That is how a command finds out that it must do the
+// work itself. A catch-up lives as long as its client: when the client goes away the context given
+// to the engine ends, which aborts the catch-up and lifts the fence (invariant I13).
 package control

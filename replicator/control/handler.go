@@ -29,7 +29,9 @@ type Request struct {
 	Fence    string        `json:"fence,omitempty"`
 	Verify   string        `json:"verify,omitempty"`
 	Rehearse bool          `json:"rehearse,omitempty"`
+	Abort    bool          `json:"abort,omitempty"`
 	Timeout  time.Duration `json:"timeout_ns,omitempty"`
+	MaxLag   int64         `json:"max_lag_bytes,omitempty"`
 }
 
 // message is a line of the catch-up's answer: an event, or at the end how it ended.
