@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -108,4 +109,13 @@ func some(names []string) string {
 // DropPublication removes it if our role may.
 func DropPublication(ctx context.Context, conn *pg.Conn, name string) error {
 	return conn.Exec(ctx, "DROP PUBLICATION IF EXISTS "+pg.Ident(name))
+}
+
+var notInSlotName = regexp.MustCompile(`[^a-z0-9_]+`)
+
+// DefaultName is the name of the slot and of the publication for a database: what a slot's name may
+// hold, 63 bytes at most.
+func DefaultName(database string) string {
+	name := "replicator_" + notInSlotName.ReplaceAllString(strings.ToLower(database), "_")
+	return name[:min(len(name), 63)]
 }

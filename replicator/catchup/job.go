@@ -1,0 +1,73 @@
+package catchup
+
+import (
+	"context"
+	"time"
+
+	"replicator/checksum"
+	"replicator/chunker"
+	"replicator/replicator/source"
+	"replicator/wal"
+)
+
+// Job is what catch-up asks of the job that it ends. Its methods retry what goes away by itself;
+// an error they return ends the catch-up.
+type Job interface {
+	// Lag is how far the target is behind: bytes of WAL, and changes waiting.
+	Lag() (bytes int64, seconds float64)
+	// Reach writes a marker into the source's WAL and waits until the target has applied all
+	// before it. foreign is the number of transactions with row changes since the marker before.
+	Reach(ctx context.Context, name string) (lsn wal.LSN, foreign int64, err error)
+	// Facts of both sides, for the report.
+	Facts(ctx context.Context) (src, tgt Database, err error)
+
+	// Fence stops everybody else's writes on the source; it can be repeated. Lift takes it back.
+	Fence(ctx context.Context, mode source.FenceMode) (detail string, err error)
+	Lift(ctx context.Context) error
+	// Audit names who could still write or has begun to.
+	Audit(ctx context.Context) ([]string, error)
+
+	// Late lists the tables that are copied at the fence; those made after the plan are created first,
+	// unless it is a rehearsal.
+	Late(ctx context.Context, rehearsal bool) ([]chunker.Table, error)
+	// CopyLate copies them, whatever the target has of them, and builds their indexes.
+	CopyLate(ctx context.Context, tables []chunker.Table) (rows, bytes int64, err error)
+	// Sequences sets all sequences to where the source's are and returns their number.
+	Sequences(ctx context.Context, rehearsal bool) (int, error)
+	// Finish makes what had to wait: triggers, rules, policies, materialized views.
+	Finish(ctx context.Context) (detail string, err error)
+
+	// Tables are all tables that must be equal, late ones included.
+	Tables(ctx context.Context) ([]chunker.Table, error)
+	// Fingerprints reads a table on both sides.
+	Fingerprints(ctx context.Context, t *chunker.Table) (src, tgt checksum.Set, err error)
+
+	// Open makes the target the one that takes writes. There is no way back from here.
+	Open(ctx context.Context) error
+	// Missed counts UPDATEs and DELETEs that found no row on the target.
+	Missed() map[string]int64
+	// Predict is how long copying the late tables and comparing would take, from what was measured.
+	Predict(tables []chunker.Table, compare []chunker.Table) time.Duration
+}
+
+// Options say how the catch-up is done.
+type Options struct {
+	Fence     source.FenceMode
+	Rehearsal bool          // measure, change nothing
+	Timeout   time.Duration // 0 is none: the attempt ends and the fence is lifted when it is over
+	Verify    Verify
+	MaxLag    int64 // bytes of WAL: the gate is closed above; 0 is DefaultMaxLag
+}
+
+// Verify is what is compared before the target opens.
+type Verify string
+
+// What is compared: every table in full, only those copied at the fence, nothing.
+const (
+	VerifyFull Verify = "full"
+	VerifyLate Verify = "late"
+	VerifyNone Verify = "none"
+)
+
+// DefaultMaxLag is what apply drains in about a minute: with more it is too early to stop the wards.
+const DefaultMaxLag = 1 << 30
