@@ -1,0 +1,35 @@
+package check
+
+import (
+	"slices"
+	"time"
+)
+
+// ReportVersion is the version of the JSON form. It changes when a field changes its meaning.
+const ReportVersion = 1
+
+// Report is the answer of [Run].
+type Report struct {
+	Version  int       `json:"version"`
+	Made     time.Time `json:"made"`
+	Source   Server    `json:"source"`
+	Target   Server    `json:"target"`
+	Findings []Finding `json:"findings"`
+	Plan     Plan      `json:"plan"`
+}
+
+// MustFix reports whether something must be fixed before the database can be moved: exit code 3.
+func (r *Report) MustFix() bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Level == Must })
+}
+
+// count is the number of findings of a level.
+func (r *Report) count(l Level) int {
+	n := 0
+	for i := range r.Findings {
+		if r.Findings[i].Level == l {
+			n++
+		}
+	}
+	return n
+}
