@@ -64,7 +64,7 @@ func Load(ctx context.Context, dsn string, opts Options) error {
 			return err
 		}
 	}
-	if err := conn.Exec(ctx, "ANALYZE"); err != nil {
+	if err := conn.Exec(ctx, "RESET ROLE; ANALYZE"); err != nil {
 		return fmt.Errorf("analyze: %w", err)
 	}
 	return nil

@@ -35,13 +35,14 @@ var terms = strings.Fields(`patient reports intermittent pain since yesterday no
 	physiotherapy family informed consent obtained laboratory values pending creatinine rising potassium
 	low substitute fluids restrict sodium follow-up outpatient clinic in two weeks sleep poor appetite fair`)
 
-// prose is a block of random words from which texts are cut, because making each word anew would
+// Prose is a block of random words from which texts are cut, because making each word anew would
 // take longer than PostgreSQL takes to store it.
-type prose struct{ block string }
+type Prose struct{ block string }
 
 const proseSize = 128 << 10
 
-func newProse(rng *rand.Rand) *prose {
+// NewProse draws a block with rng.
+func NewProse(rng *rand.Rand) *Prose {
 	var b strings.Builder
 	for b.Len() < proseSize {
 		b.WriteString(terms[rng.IntN(len(terms))])
@@ -54,11 +55,11 @@ func newProse(rng *rand.Rand) *prose {
 			b.WriteByte(' ')
 		}
 	}
-	return &prose{block: b.String()}
+	return &Prose{block: b.String()}
 }
 
-// text is about n bytes of words, n below proseSize / 2.
-func (p *prose) text(rng *rand.Rand, n int) string {
+// Text is about n bytes of words, n below proseSize / 2.
+func (p *Prose) Text(rng *rand.Rand, n int) string {
 	from := rng.IntN(len(p.block) - n - utf8.UTFMax)
 	for !utf8.RuneStart(p.block[from]) {
 		from++

@@ -15,7 +15,7 @@ type row struct {
 	buf    []byte
 	start  int // of the row being written
 	rng    *rand.Rand
-	words  *prose
+	words  *Prose
 	size   size
 	seed   uint64
 	canary string
@@ -91,9 +91,10 @@ func (r *row) bytes(b []byte) {
 }
 
 // mark adds the canary; every text anywhere in the rows goes through it.
-func (r *row) mark(s string) string { return mark(s, r.canary) }
+func (r *row) mark(s string) string { return Mark(s, r.canary) }
 
-func mark(s, canary string) string {
+// Mark adds the canary to a text; an empty canary changes nothing.
+func Mark(s, canary string) string {
 	if canary == "" {
 		return s
 	}

@@ -69,11 +69,11 @@ func fillNote(r *row, i int) {
 	r.encounter(i, r.size.notes)
 	r.int(1 + r.rng.IntN(r.size.staff))
 	r.text(pick(r, noteTitles) + " " + strconv.Itoa(i))
-	r.text(r.words.text(r.rng, 500+r.rng.IntN(8_000)))
+	r.text(r.words.Text(r.rng, 500+r.rng.IntN(8_000)))
 	if r.chance(0.7) {
 		r.null()
 	} else {
-		r.text(r.words.text(r.rng, 100+r.rng.IntN(3_000)))
+		r.text(r.words.Text(r.rng, 100+r.rng.IntN(3_000)))
 	}
 	r.bool(r.chance(0.8))
 	r.int(1 + r.rng.IntN(4))
@@ -97,7 +97,7 @@ func fillDocument(r *row, i int) {
 // scan is what a scanner makes: bytes that do not compress, the canary among them.
 func scan(next func() uint64, n int, canary string) []byte {
 	b := make([]byte, 0, n+len(canary)+16)
-	b = append(b, mark("%PDF-1.7", canary)...)
+	b = append(b, Mark("%PDF-1.7", canary)...)
 	for len(b) < n {
 		v := next()
 		b = append(b, byte(v), byte(v>>8), byte(v>>16), byte(v>>24), byte(v>>32), byte(v>>40), byte(v>>48), byte(v>>56))
@@ -140,7 +140,7 @@ func fillOrderItem(r *row, i int) {
 	if r.chance(0.8) {
 		r.null()
 	} else {
-		r.text(r.words.text(r.rng, 40))
+		r.text(r.words.Text(r.rng, 40))
 	}
 }
 
@@ -162,7 +162,7 @@ func fillMedication(r *row, i int) {
 		r.lit("[" + start.Format("2006-01-02") + "," + start.AddDate(0, 0, 1+r.rng.IntN(20)).Format("2006-01-02") + ")")
 	}
 	r.int(1 + r.rng.IntN(r.size.staff))
-	r.text(r.words.text(r.rng, 30+r.rng.IntN(60)))
+	r.text(r.words.Text(r.rng, 30+r.rng.IntN(60)))
 	r.bool(r.chance(0.6))
 }
 

@@ -68,7 +68,7 @@ func fillTriageEvent(r *row, i int) {
 	r.lit(pick(r, triage))
 	r.int(1 + r.rng.IntN(r.size.staff))
 	r.time(when(visit, r.size.visits).Add(time.Duration(i%eventsPerVisit) * 10 * time.Minute))
-	r.text(r.words.text(r.rng, 20+r.rng.IntN(100)))
+	r.text(r.words.Text(r.rng, 20+r.rng.IntN(100)))
 }
 
 // fillOccupancy gives each bay one visit after another, never two at once.
@@ -91,7 +91,7 @@ func fillTicket(r *row, i int) {
 func fillIncident(r *row, i int) {
 	r.int(i + 1)
 	r.time(when(i, r.size.incidents))
-	r.text(r.words.text(r.rng, 50+r.rng.IntN(300)))
+	r.text(r.words.Text(r.rng, 50+r.rng.IntN(300)))
 	r.lit(pick(r, []string{"mild", "moderate", "severe"}))
 }
 

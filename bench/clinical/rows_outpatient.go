@@ -81,14 +81,14 @@ func fillReferral(r *row, i int) {
 	r.int(1 + r.rng.IntN(r.size.patients))
 	r.lit(r.code("C", r.rng.IntN(r.size.clinics)))
 	r.int(r.rng.IntN(4))
-	r.text(r.words.text(r.rng, 100+r.rng.IntN(900)))
+	r.text(r.words.Text(r.rng, 100+r.rng.IntN(900)))
 	r.lit(when(i, r.size.referrals).Format("2006-01-02"))
 }
 
 func fillReply(r *row, i int) {
 	r.int(100 + 3*i)
 	r.lit(r.code("R", 2*i))
-	r.text(r.words.text(r.rng, 50+r.rng.IntN(400)))
+	r.text(r.words.Text(r.rng, 50+r.rng.IntN(400)))
 }
 
 func fillAppointment(r *row, i int) {
@@ -127,6 +127,6 @@ func fillMessage(r *row, i int) {
 	r.lit(r.uuid(messageID, i))
 	r.int(1 + r.rng.IntN(r.size.patients))
 	r.lit(r.code("C", r.rng.IntN(r.size.clinics)))
-	r.text(r.words.text(r.rng, 50+r.rng.IntN(500)))
+	r.text(r.words.Text(r.rng, 50+r.rng.IntN(500)))
 	r.time(when(i, r.size.messages))
 }

@@ -37,7 +37,7 @@ func (t table) reader(opts Options) *reader {
 	rng := rand.New(rand.NewPCG(opts.Seed, h.Sum64()))
 	size := sizeAt(opts.Scale)
 	return &reader{t: t, rows: t.rows(size), row: row{
-		rng: rng, words: newProse(rng), size: size, seed: opts.Seed, canary: opts.Canary,
+		rng: rng, words: NewProse(rng), size: size, seed: opts.Seed, canary: opts.Canary,
 	}}
 }
 
