@@ -1,0 +1,15 @@
+// Package checkpoint is the engine's local store, a Pebble database in the state directory: what the
+// target cannot know. The plan (tables and chunks), the receipts as the target was last seen to
+// have them, and a few named values: the job's record, the slot, the marker, the fence.
+//
+// Every write is synced before it returns. Keys are a kind and ordinals, never names or values of
+// the source's data:
+//
+//	0x00                      format version, one byte
+//	0x01 table:4              Table, JSON
+//	0x02 table:4              []Chunk of that table, JSON
+//	0x03 table:4 chunk:4      Receipt, JSON
+//	0x04 name                 named value, JSON
+//
+// One process has the store open; the lock is the operating system's (invariant I11).
+package checkpoint

@@ -1,0 +1,180 @@
+package checkpoint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"replicator/replicator/fault"
+)
+
+// formatVersion is that of keys and values; a store of another version is refused.
+const formatVersion = 1
+
+// Memory of the store: it holds little, and the whole engine has 300 MB.
+const (
+	cacheBytes    = 8 << 20
+	memTableBytes = 4 << 20
+)
+
+// Options of a store.
+type Options struct {
+	FS       vfs.FS // nil is the disk
+	ReadOnly bool   // for `status`, when no engine runs
+	Logger   *slog.Logger
+}
+
+// Store is an open store. Its methods may be called from any goroutine.
+type Store struct {
+	db    *pebble.DB
+	cache *pebble.Cache
+}
+
+// ErrLocked says that another process has the store open.
+var ErrLocked = errors.New("another process has the state directory open")
+
+// Open opens the store in dir, or makes it.
+func Open(dir string, o Options) (*Store, error) {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if _, err := o.FS.Stat(dir); o.ReadOnly && errors.Is(err, os.ErrNotExist) {
+		return nil, fault.New(fault.Usage, errors.New("there is no job in this --dir"), "begin one with replicator seed")
+	}
+	if !o.ReadOnly {
+		if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+			return nil, fault.New(fault.Store, fmt.Errorf("make the store's directory: %w", err), "")
+		}
+	}
+	cache := pebble.NewCache(cacheBytes)
+	db, err := pebble.Open(dir, &pebble.Options{
+		FS: o.FS, ReadOnly: o.ReadOnly, Cache: cache, MemTableSize: memTableBytes, Logger: logger{o.Logger},
+		FormatMajorVersion: pebble.FormatNewest, MaxOpenFiles: 100,
+	})
+	if err != nil {
+		cache.Unref()
+		return nil, openError(err)
+	}
+	s := &Store{db: db, cache: cache}
+	if err := s.checkFormat(o.ReadOnly); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func openError(err error) error {
+	switch {
+	case strings.Contains(err.Error(), "lock held by current process"), strings.Contains(err.Error(), "resource temporarily unavailable"):
+		return fault.New(fault.Fenced, ErrLocked, "an engine runs there already: see replicator status")
+	case errors.Is(err, os.ErrPermission):
+		return fault.New(fault.Store, errors.New("the state directory belongs to another user"), "run as the user that began the job")
+	}
+	return fault.New(fault.Store, fmt.Errorf("open the store: %w", err), "the store is damaged or the disk is full; run replicator cleanup and seed again if it cannot be mended")
+}
+
+func (s *Store) checkFormat(readOnly bool) error {
+	v, closer, err := s.db.Get([]byte{kindFormat})
+	if errors.Is(err, pebble.ErrNotFound) {
+		if readOnly {
+			return nil
+		}
+		return s.set([]byte{kindFormat}, []byte{formatVersion})
+	}
+	if err != nil {
+		return openError(err)
+	}
+	defer closer.Close()
+	if len(v) != 1 || v[0] != formatVersion {
+		return fault.New(fault.Store, fmt.Errorf("the store has format %v, this version knows %d", v, formatVersion), "go on with the version of replicator that began the job")
+	}
+	return nil
+}
+
+// Close closes the store.
+func (s *Store) Close() error {
+	err := s.db.Close()
+	s.cache.Unref()
+	if err != nil {
+		return fault.New(fault.Store, fmt.Errorf("close the store: %w", err), "")
+	}
+	return nil
+}
+
+// Put keeps a named value.
+func (s *Store) Put(name string, v any) error { return s.putJSON(nameKey(name), v) }
+
+// Get reads a named value; false says that there is none.
+func (s *Store) Get(name string, v any) (bool, error) { return s.getJSON(nameKey(name), v) }
+
+// Delete forgets a named value.
+func (s *Store) Delete(name string) error {
+	return writeError(s.db.Delete(nameKey(name), pebble.Sync))
+}
+
+func (s *Store) putJSON(key []byte, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode for the store: %w", err)
+	}
+	return s.set(key, raw)
+}
+
+func (s *Store) getJSON(key []byte, v any) (bool, error) {
+	raw, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, readError(err)
+	}
+	defer closer.Close()
+	return true, decode(raw, v)
+}
+
+func decode(raw []byte, v any) error {
+	if err := json.Unmarshal(raw, v); err != nil {
+		return readError(err)
+	}
+	return nil
+}
+
+func (s *Store) set(key, value []byte) error { return writeError(s.db.Set(key, value, pebble.Sync)) }
+
+func writeError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.New(fault.Store, fmt.Errorf("write to the store: %w", err), "look at the disk that holds the state directory")
+}
+
+func readError(err error) error {
+	return fault.New(fault.Store, fmt.Errorf("read the store: %w", err), "the store is damaged: what is on the target is not; ask before you remove anything")
+}
+
+// logger passes what Pebble says on at level debug: it speaks of files, not of data.
+type logger struct{ log *slog.Logger }
+
+func (l logger) Infof(format string, args ...any) {
+	l.log.Debug("store", "said", fmt.Sprintf(format, args...))
+}
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Warn("store", "said", fmt.Sprintf(format, args...))
+}
+
+// Fatalf is called when Pebble cannot go on; it must not return.
+func (l logger) Fatalf(format string, args ...any) {
+	l.log.Error("store", "said", fmt.Sprintf(format, args...))
+	panic(fmt.Sprintf("store: "+format, args...))
+}
+
+var _ io.Closer = (*Store)(nil)

@@ -1,0 +1,131 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"replicator/chunker"
+	"replicator/replicator/fault"
+	"replicator/wal"
+)
+
+func open(t *testing.T, fs vfs.FS) *Store {
+	t.Helper()
+	s, err := Open("state", Options{FS: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func somePlan(n int) ([]chunker.Table, [][]chunker.Chunk) {
+	tables, chunks := make([]chunker.Table, n), make([][]chunker.Chunk, n)
+	for i := range tables {
+		tables[i] = chunker.Table{Ordinal: i, Schema: "s", Name: fmt.Sprint("t", i), Columns: []chunker.Column{{Name: "id", OID: 20}}, Key: []string{"id"}, Identity: chunker.IdentityKey}
+		chunks[i] = []chunker.Chunk{{Table: i, Kind: chunker.Whole}}
+	}
+	return tables, chunks
+}
+
+func TestPlanComesBack(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, fs)
+	if tables, _, err := s.LoadPlan(); err != nil || tables != nil {
+		t.Fatalf("an empty store has a plan: %v, %v", tables, err)
+	}
+	tables, chunks := somePlan(300)
+	if err := s.SavePlan(tables, chunks); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, fs)
+	defer s.Close()
+	gotTables, gotChunks, err := s.LoadPlan()
+	if err != nil || !reflect.DeepEqual(gotTables, tables) || !reflect.DeepEqual(gotChunks, chunks) {
+		t.Errorf("plan came back changed: %v", err)
+	}
+}
+
+func TestReceipts(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	defer s.Close()
+	put := func(table, chunk int) chunker.Receipt {
+		r := chunker.Receipt{Table: table, Chunk: chunk, Rows: 1, Snapshot: wal.Snapshot{Xmin: 1, Xmax: 2}}
+		if err := s.PutReceipt(r); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	list := func() (got []string) {
+		if err := s.Receipts(func(r chunker.Receipt) error { got = append(got, fmt.Sprintf("%d/%d", r.Table, r.Chunk)); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	put(1, 300)
+	put(1, 2)
+	put(256, 0)
+	keep := put(2, 0)
+	if err := s.DeleteReceipts(1); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(); !reflect.DeepEqual(got, []string{"2/0", "256/0"}) {
+		t.Errorf("after the deletion: %v", got)
+	}
+	if err := s.ReplaceReceipts([]chunker.Receipt{keep, {Table: 3, Chunk: 1, Snapshot: keep.Snapshot}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(); !reflect.DeepEqual(got, []string{"2/0", "3/1"}) {
+		t.Errorf("after the replacement: %v", got)
+	}
+}
+
+// TestCrashLosesNothing crashes the file system after random writes: what was put is there.
+func TestCrashLosesNothing(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for range 10 {
+		fs := vfs.NewCrashableMem()
+		s := open(t, fs)
+		last := 0
+		for i := range 1 + r.IntN(200) {
+			if err := s.Put("n", i); err != nil {
+				t.Fatal(err)
+			}
+			last = i
+		}
+		crashed := open(t, fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: r}))
+		var got int
+		if found, err := crashed.Get("n", &got); err != nil || !found || got != last {
+			t.Errorf("after the crash n is %d (%v, %v), want %d", got, found, err, last)
+		}
+		crashed.Close()
+		s.Close()
+	}
+}
+
+func TestSecondOpenerIsFenced(t *testing.T) {
+	dir := t.TempDir()
+	first, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if _, err := Open(dir, Options{}); !errors.Is(err, ErrLocked) || fault.CodeOf(err) != fault.Fenced {
+		t.Errorf("second opener: %v", err)
+	}
+}
+
+func TestNoStoreToRead(t *testing.T) {
+	if _, err := Open(t.TempDir()+"/none", Options{ReadOnly: true}); fault.CodeOf(err) != fault.Usage {
+		t.Errorf("reading where there is none: %v", err)
+	}
+}
