@@ -76,29 +76,41 @@ func isFile(path string) bool {
 	return err == nil && st.Mode().IsRegular()
 }
 
-// cacheDir is a directory of ours that the server's user reaches.
+// cacheDir is a directory of ours that the server's user reaches: the given one, or one below the
+// user's cache directory, or, where that is closed to the server or missing, below /var/tmp.
 func cacheDir(given string, o owner) (string, error) {
-	dir := given
-	if dir == "" {
-		if base, err := os.UserCacheDir(); err == nil {
-			dir = filepath.Join(base, "replicator-test")
-		}
-		if dir == "" || !o.reaches(dir) {
-			dir = fmt.Sprintf("/var/tmp/replicator-test-%d", os.Geteuid())
+	if given != "" {
+		return given, makeCache(given, o)
+	}
+	if base, err := os.UserCacheDir(); err == nil {
+		dir := filepath.Join(base, "replicator-test")
+		if o.reaches(dir) && makeCache(dir, o) == nil {
+			return dir, nil
 		}
 	}
+	dir := fmt.Sprintf("/var/tmp/replicator-test-%d", os.Geteuid())
+	return dir, makeCache(dir, o)
+}
+
+func makeCache(dir string, o owner) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("cache: %w", err)
+		return fmt.Errorf("cache: %w", err)
 	}
 	st, err := os.Lstat(dir)
 	if err != nil {
-		return "", fmt.Errorf("cache: %w", err)
+		return fmt.Errorf("cache: %w", err)
 	}
-	me := owner{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())}
-	if !st.IsDir() || !ownedBy(st, me) || !o.reaches(dir) {
-		return "", fmt.Errorf("cache %s must be a directory of ours that the server's user can enter", dir)
+	me := owner{uid: uint32(os.Geteuid())}
+	if !st.IsDir() || !ownedBy(st, me) {
+		return fmt.Errorf("cache %s must be a directory of ours", dir) // others might plant servers in theirs
 	}
-	return dir, nil
+	if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask
+		return fmt.Errorf("cache: %w", err)
+	}
+	if !o.reaches(dir) {
+		return fmt.Errorf("cache %s must be one that the server's user can enter", dir)
+	}
+	return nil
 }
 
 // readable returns bin, or the bin directory of a copy in cache when the server's user cannot
