@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -129,11 +130,8 @@ func copyFile(to, from string, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	if _, err := out.ReadFrom(in); err != nil {
-		out.Close()
-		return err
-	}
-	return out.Close()
+	_, err = out.ReadFrom(in)
+	return errors.Join(err, out.Chmod(mode), out.Close()) // chmod: whatever the umask
 }
 
 func ownedBy(st os.FileInfo, o owner) bool {
