@@ -25,6 +25,7 @@ type Options struct {
 	NoKey       string // "late" ("" too) or "full": what becomes of tables without replica identity
 	AcceptRisk  bool   // turns risks that the operator may take on himself into notes
 
+	PgDump     string // path; "" finds the newest
 	Dir        string // state directory of the job; "" leaves out its disk
 	Jobs       int    // sessions that will copy, and that sample here; 0 is 4
 	ChunkBytes int64  // 0 is chunker.DefaultBytes
@@ -161,6 +162,7 @@ var checks = []oneCheck{
 	{"objects", (*run).objects},
 	{"triggers", (*run).triggers},
 	{"settings", (*run).sessionSettings},
+	{"pg_dump", (*run).tools},
 	{"disk", (*run).disk},
 }
 

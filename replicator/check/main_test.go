@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -142,4 +143,12 @@ func (r *Report) find(id string, side Side) *Finding {
 		}
 	}
 	return nil
+}
+
+// signal makes a stopped server a standby of nobody.
+func signal(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(c.DataDir(), "standby.signal"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
