@@ -1,0 +1,49 @@
+// Package changelog is our durable copy of the decoded WAL. It stands between the walsender and
+// apply: what it has synced may be confirmed to the slot (invariant I4), what the target has applied
+// may be trimmed from it (I5).
+//
+// A record is a pgoutput message, a mark (everything before this LSN has been received, nothing is
+// open) or a restart (the transaction that was open will come again from its Begin). Records are
+// gathered into frames (checksum/frame), frames into segments. A transaction may span frames and
+// segments. The position of the log is the end LSN of the last commit, or the last mark.
+//
+//	received  in memory, gone with the process       Appended
+//	synced    on disk, its frame's digest checked    Durable
+//	trimmed   its segment is unlinked                before Oldest
+//
+// # Files
+//
+// A segment is the file NUMBER.seg, 16 hex digits counted from 1: a header, a preamble, frames. The
+// preamble is frames as well; it repeats the latest Relation and Type messages known so far, so that
+// a reader may begin at any segment. Integers are big-endian:
+//
+//	offset size
+//	     0    4  magic "rpL1"
+//	     4    4  zero
+//	     8    8  number of the segment
+//	    16    8  sequence number of its first frame; frames are counted through the whole log
+//	    24    8  position of the log where the segment begins
+//	    32    8  number of the segment that holds the Begin of the transaction open here, 0 if none is
+//	    40    8  length of header and preamble
+//	    48    8  previous segment: position after its first commit, 0 if it has none
+//	    56    8  previous segment: length of the file
+//	    64   32  BLAKE3 of the job's name
+//	    96   32  chain: BLAKE3 of the previous segment's header digest and of its frames' digests
+//	   128   32  BLAKE3 of the 128 bytes before
+//	   160
+//
+// # Crashes and damage
+//
+// A segment is made under the name NUMBER.tmp, synced, renamed and the directory synced before
+// anything else is written to it, and the segment before it is synced first. So only frames at the
+// end of the last segment can be torn. Open writes what it finds valid there to a new file: after a
+// failed fsync the page cache may show bytes that never reached the disk.
+//
+// A frame that fails its digest is a torn tail only if nothing behind it proves otherwise: a later
+// frame with the flag Synced was sealed when the damaged one was on disk, perhaps confirmed. That is
+// corruption, as is every damage anywhere else; it stops the job and is never skipped. What is cut
+// may still have been confirmed if the disk lost what it had synced: after Open compare Durable with
+// the slot (I10).
+//
+// A log has one writer process; the store's lock sees to that.
+package changelog

@@ -1,0 +1,196 @@
+package changelog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/errors/oserror"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"replicator/checksum"
+	"replicator/checksum/frame"
+	"replicator/replicator/fault"
+	"replicator/wal"
+)
+
+// Reader reads the log from a segment on, in order, as far as it is durable. It belongs to one
+// goroutine. The segment that it stands in and all later ones are not trimmed.
+type Reader struct {
+	log    *Log
+	number uint64 // of the segment it stands in; Log.mu guards changes of it
+
+	file     vfs.File // nil: the segment is not open yet
+	off      int64
+	seq      uint64
+	position wal.LSN
+	chain    *checksum.Hasher
+	buf, raw []byte
+}
+
+// Reader returns a reader that meets every transaction that commits after from, whole. It may meet
+// earlier ones too, the first of them without its beginning. ErrTrimmed says that some are gone.
+func (l *Log) Reader(from wal.LSN) (*Reader, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return nil, err
+	}
+	r := &Reader{log: l, number: 1}
+	if len(l.segs) > 0 {
+		oldest := l.segs[0].number
+		if r.number = l.start(from); r.number < oldest || oldest > 1 && from < l.oldest() {
+			return nil, fault.New(fault.PositionLost,
+				fmt.Errorf("read change log after %s: %w: it goes back to %s", from, ErrTrimmed, l.oldest()),
+				"the target is older than the change log, as after a restore: seed again")
+		}
+	}
+	l.readers[r] = struct{}{}
+	return r, nil
+}
+
+// Next returns the next sealed frame, its digest checked, as it lies on disk; it is valid until the
+// next call. It waits until there is one. Preambles are among the frames: Relation messages that
+// may be known already.
+func (r *Reader) Next(ctx context.Context) ([]byte, error) {
+	for {
+		end, next, changed, err := r.limit()
+		switch {
+		case r.file == nil && end > 0:
+			if err := r.open(); err != nil {
+				return nil, err
+			}
+			continue
+		case r.off < end:
+			return r.read(end)
+		case next != nil:
+			if err := r.advance(next); err != nil {
+				return nil, err
+			}
+			continue
+		case err != nil:
+			return nil, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// limit is how far the segment is durable, the header of the one after it, and what to wait for
+// when there is neither.
+func (r *Reader) limit() (end int64, next *header, changed chan struct{}, err error) {
+	l := r.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return 0, nil, nil, ErrClosed
+	}
+	i, ok := l.find(r.number)
+	switch {
+	case !ok: // the log has no segment yet
+	case i == len(l.segs)-1:
+		end = l.synced
+	default:
+		end, next = l.segs[i].size, &l.segs[i+1].header
+		h := *next
+		next = &h
+	}
+	return end, next, l.changed, l.broken
+}
+
+// read returns the frame at off.
+func (r *Reader) read(end int64) ([]byte, error) {
+	if limit := 4 * r.log.opt.FrameBytes; cap(r.buf) > limit || cap(r.raw) > limit {
+		r.buf, r.raw = nil, nil // what one huge message took is not kept
+	}
+	sealed, h, err := readFrame(r.file, r.off, end, r.buf)
+	if err == nil {
+		r.buf = sealed
+		var raw []byte
+		if h, raw, err = frame.View(sealed, r.raw); err == nil {
+			err = follows(&h, r.seq)
+		}
+		if h.Encoding == frame.Zstd {
+			r.raw = raw
+		}
+	}
+	if err != nil {
+		return nil, r.failed(r.off, err)
+	}
+	digest := frame.DigestOf(sealed)
+	_, _ = r.chain.Write(digest[:])
+	r.off, r.seq, r.position = r.off+int64(len(sealed)), r.seq+1, h.Last
+	return sealed, nil
+}
+
+// open opens the segment and checks that it is the one that the log knows.
+func (r *Reader) open() error {
+	l := r.log
+	l.mu.Lock()
+	i, _ := l.find(r.number)
+	want := l.segs[i].header
+	l.mu.Unlock()
+	f, err := l.opt.FS.Open(l.path(r.number), vfs.SequentialReadsOption)
+	r.position = want.position
+	if oserror.IsNotExist(err) {
+		return r.failed(0, fmt.Errorf("%w: segment is missing", ErrCorrupt))
+	}
+	if err != nil {
+		return ioError("open segment", err)
+	}
+	h, err := readHeader(f)
+	if err == nil && h != want {
+		err = fmt.Errorf("%w: header is not the one it had", ErrCorrupt)
+	}
+	if err != nil {
+		return errors.Join(r.failed(0, err), f.Close())
+	}
+	r.file, r.off, r.seq = f, segmentHeader, h.seq
+	r.chain = checksum.NewHasher()
+	_, _ = r.chain.Write(h.encode()[segmentDigest:])
+	return nil
+}
+
+// advance goes on to the next segment, if this one's frames are those that it was closed with.
+func (r *Reader) advance(next *header) error {
+	if r.chain.Digest() != next.chain {
+		return r.failed(r.off, fmt.Errorf("%w: chain of digests is broken", ErrCorrupt))
+	}
+	err := r.file.Close()
+	r.file, r.off = nil, 0
+	r.log.mu.Lock()
+	r.number++
+	r.log.mu.Unlock()
+	return err
+}
+
+// failed is the error of a frame at off that cannot be read, or that is not what was written.
+func (r *Reader) failed(off int64, err error) error {
+	if isIO(err) {
+		return ioError("read change log", err)
+	}
+	l := r.log
+	l.mu.Lock()
+	upTo := l.durable
+	if i, ok := l.find(r.number + 1); ok {
+		upTo = l.segs[i].position
+	}
+	l.mu.Unlock()
+	return corrupt(l.path(r.number), off, r.position, upTo, err)
+}
+
+// Close lets the log trim what the reader held.
+func (r *Reader) Close() error {
+	r.log.mu.Lock()
+	delete(r.log.readers, r)
+	r.log.mu.Unlock()
+	if r.file == nil {
+		return nil
+	}
+	err := r.file.Close()
+	r.file = nil
+	return err
+}
