@@ -128,11 +128,17 @@ func (f *Failure) Err() error {
 
 // NewReport begins a report of a catch-up that starts now.
 func NewReport(job string, rehearsal bool) *Report {
-	return &Report{Version: ReportVersion, Tool: tool(), Job: job, Started: time.Now().UTC(), Rehearsal: rehearsal}
+	return &Report{Version: ReportVersion, Tool: Tool(), Job: job, Started: time.Now().UTC(), Rehearsal: rehearsal}
 }
 
-// tool is the version that the Go toolchain stamped into this program.
-func tool() string {
+// version is set by the linker: -X replicator/replicator/catchup.version=v1.2.3
+var version string
+
+// Tool is the version of this program: what the linker was told, else what the Go toolchain stamped.
+func Tool() string {
+	if version != "" {
+		return version
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}

@@ -16,7 +16,10 @@ func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintln(&b, r.verdict())
 	if r.Failure != nil {
-		fmt.Fprintf(&b, "  %s\n  %s\n", status.Printable(r.Failure.Message), status.Printable(r.Failure.Hint))
+		fmt.Fprintf(&b, "  %s\n", status.Printable(r.Failure.Message))
+		if r.Failure.Hint != "" {
+			fmt.Fprintf(&b, "  %s\n", status.Printable(r.Failure.Hint))
+		}
 	}
 	b.WriteString("\n")
 	for _, s := range r.Steps {
@@ -77,6 +80,9 @@ func (r *Report) facts() []fact {
 
 // String is one side in a line.
 func (d Database) String() string {
+	if d.Name == "" {
+		return "not reached"
+	}
 	return fmt.Sprintf("%s, PostgreSQL %s, system %s", d.Name, d.ServerVersion, d.SystemID)
 }
 
