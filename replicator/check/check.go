@@ -151,6 +151,7 @@ var checks = []oneCheck{
 	{"replica role", (*run).replicaRole},
 	{"roles", (*run).roles},
 	{"owners", (*run).owners},
+	{"rights on public", (*run).publicRights},
 	{"target empty", (*run).empty},
 	{"extensions", (*run).extensions},
 	{"superuser objects", (*run).superuserObjects},

@@ -52,7 +52,7 @@ func (r *run) extensions(ctx context.Context) error {
 	if len(absent)+len(untrusted) == 0 {
 		r.ok("extensions", Target, "extensions", "%s of the source can be had", count(len(list), "extension"))
 	}
-	return nil
+	return r.wrappers(ctx)
 }
 
 // readExtensions leaves out plpgsql, which every database has.

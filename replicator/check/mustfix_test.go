@@ -129,6 +129,14 @@ var mustFix = []struct {
 		owner := pg.Ident(newName("owner"))
 		f.onSource(t, "CREATE ROLE "+owner+"; CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION f() OWNER TO "+owner)
 	}},
+	{id: "strangers", side: Source, roles: true, provoke: func(t *testing.T, f *fixture) {
+		owner := pg.Ident(newName("owner"))
+		f.onSource(t, "CREATE ROLE "+owner+"; CREATE SCHEMA theirs; CREATE TABLE theirs.t (id int PRIMARY KEY); ALTER TABLE theirs.t OWNER TO "+owner)
+	}},
+	{id: "owners", side: Target, roles: true, provoke: func(t *testing.T, f *fixture) {
+		owner := pg.Ident(newName("owner"))
+		f.onSource(t, "CREATE ROLE "+owner+"; CREATE TEXT SEARCH CONFIGURATION ward (COPY = simple); ALTER TEXT SEARCH CONFIGURATION ward OWNER TO "+owner)
+	}},
 	{id: "write-all", side: Target, roles: true, provoke: func(t *testing.T, f *fixture) {
 		_, role := f.roles(t)
 		owner := pg.Ident(newName("owner"))
@@ -147,6 +155,10 @@ var mustFix = []struct {
 	}},
 	{id: "extension-untrusted", side: Target, roles: true, provoke: func(t *testing.T, f *fixture) {
 		f.onSource(t, "CREATE SCHEMA tools; CREATE EXTENSION pageinspect WITH SCHEMA tools; CREATE EXTENSION pg_buffercache WITH SCHEMA public")
+	}},
+	{id: "wrappers", side: Target, roles: true, provoke: func(t *testing.T, f *fixture) {
+		f.onSource(t, "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw")
+		f.onTarget(t, "CREATE EXTENSION file_fdw")
 	}},
 	{id: "superuser-objects", side: Target, roles: true, provoke: func(t *testing.T, f *fixture) {
 		f.onSource(t, `CREATE FUNCTION note_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';

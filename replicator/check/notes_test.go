@@ -149,3 +149,27 @@ func TestPlan(t *testing.T) {
 		t.Errorf("--no-key full: %+v", got)
 	}
 }
+
+// Rights on public are not ours to give: setup gives them, and the check says where they differ.
+func TestPublicRights(t *testing.T) {
+	f := newFixture(t, nil, false)
+	reader := newName("reader")
+	f.onSource(t, "CREATE ROLE "+reader+"; GRANT CREATE ON SCHEMA public TO "+reader+"; GRANT USAGE ON SCHEMA public TO "+reader+" WITH GRANT OPTION")
+	f.onTarget(t, "GRANT CREATE ON SCHEMA public TO PUBLIC")
+	f.asRoles(t)
+	if got := f.check(t).find("public-rights", Target); got == nil || got.Level != OK {
+		t.Errorf("after setup: %+v", got)
+	}
+	if got := value(t, open(t, f.dst.DSN(f.target)), "SELECT has_schema_privilege('"+reader+"', 'public', 'CREATE')"); got != "t" {
+		t.Error("setup did not give the reader its right")
+	}
+	f.onTarget(t, "REVOKE ALL ON SCHEMA public FROM "+reader+"; GRANT CREATE ON SCHEMA public TO PUBLIC")
+	got := f.check(t).find("public-rights", Target)
+	if got == nil || got.Level != Note {
+		t.Fatalf("rights differ: %+v", got)
+	}
+	f.mend(t, got, false)
+	if got := f.check(t).find("public-rights", Target); got.Level != OK {
+		t.Errorf("after its SQL: %+v", got)
+	}
+}

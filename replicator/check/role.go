@@ -112,7 +112,16 @@ func (r *run) afterOwners(ctx context.Context, owners []owner) error {
 
 // ownerNames lists the roles that own what moves, and whether they are superusers on the source.
 func (r *run) ownerNames(ctx context.Context) ([][]string, error) {
-	return r.inScope(ctx, `SELECT DISTINCT rolname, rolsuper FROM (`+r.moving()+`) AS m JOIN pg_roles ON pg_roles.oid = m.owner ORDER BY 1`)
+	others := ""
+	if r.o.Select.IsZero() {
+		// Operators, servers, text search and the like; what moving lists is for objects of the bootstrap superuser,
+		// whom this catalog leaves out.
+		others = ` UNION SELECT rolname, rolsuper FROM pg_shdepend d JOIN pg_roles ON pg_roles.oid = d.refobjid
+			WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+				AND d.classid NOT IN ('pg_publication'::regclass, 'pg_subscription'::regclass, 'pg_extension'::regclass)
+				AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e')`
+	}
+	return r.inScope(ctx, `SELECT DISTINCT rolname, rolsuper FROM (`+r.moving()+`) AS m JOIN pg_roles ON pg_roles.oid = m.owner`+others+` ORDER BY 1`)
 }
 
 // owners reads what the role may do with the owners. Before version 16 every member may SET ROLE.
@@ -159,7 +168,7 @@ func (r *run) schemaRights(ctx context.Context) error {
 	}
 	if r.dst.Superuser || len(lack) == 0 {
 		r.ok("schema-create", Target, "CREATE on schemas", "owners may own objects in the schemas that stand already")
-		return nil
+		return r.strangers(ctx, rows)
 	}
 	var names, sql []string
 	for _, l := range lack {
@@ -168,6 +177,29 @@ func (r *run) schemaRights(ctx context.Context) error {
 	}
 	r.add(Finding{ID: "schema-create", Level: Must, Side: Target, Subject: "CREATE on schemas", Names: names,
 		Text: "owners may not own objects in schemas that stand already: " + few(names), SQL: lines(sql...)})
+	return r.strangers(ctx, rows)
+}
+
+// strangers own objects in a schema in which they may not make any: a superuser once gave them away.
+// On the target that takes the right, and rights on a schema come from the source along with it.
+func (r *run) strangers(ctx context.Context, pairs [][]string) error {
+	if r.dst.Superuser {
+		return nil
+	}
+	lack, err := r.src.query(ctx, `SELECT w.nsp, w.owner FROM unnest($1::text[], $2::text[]) AS w(nsp, owner)
+			JOIN pg_namespace n ON n.nspname = w.nsp JOIN pg_roles o ON o.rolname = w.owner
+		WHERE n.nspname <> 'public' AND NOT has_schema_privilege(o.oid, n.oid, 'CREATE')`, textArray(column(pairs, 0)), textArray(column(pairs, 1)))
+	if err != nil || len(lack) == 0 {
+		return err
+	}
+	var names, sql []string
+	for _, l := range lack {
+		names = append(names, l[1]+" in "+l[0])
+		sql = append(sql, fmt.Sprintf("GRANT CREATE ON SCHEMA %s TO %s", pg.Ident(l[0]), pg.Ident(l[1])))
+	}
+	r.add(Finding{ID: "strangers", Level: Must, Side: Source, Subject: "CREATE on schemas", Names: names,
+		Text: "owners of objects in schemas in which they may make none: " + few(names), SQL: lines(sql...),
+		Hint: "the right moves with the schema; revoke it on the target after the move"})
 	return nil
 }
 

@@ -87,7 +87,7 @@ func (r *run) targetParts(ctx context.Context, role string, s *script) error {
 		s.part(fmt.Sprintf("Row security is forced upon the owner of %s.", count(number(forced), "table")))
 		s.add(fmt.Sprintf("ALTER ROLE %s BYPASSRLS", pg.Ident(role)))
 	}
-	return r.extensionsPart(ctx, s)
+	return r.extensionsPart(ctx, role, s)
 }
 
 func (r *run) rolesPart(ctx context.Context, s *script) error {
@@ -153,11 +153,20 @@ func (r *run) schemasPart(ctx context.Context, s *script) error {
 		s.part("Owners of objects in schemas that stand already.")
 		s.add(sql...)
 	}
+	if r.dst == nil {
+		return nil
+	}
+	rights, err := r.publicSQL(ctx)
+	if err != nil || len(rights) == 0 {
+		return err
+	}
+	s.part("Rights on schema public as on the source: only its owner may give them.")
+	s.add(rights...)
 	return nil
 }
 
 // extensionsPart lists what the role cannot install itself.
-func (r *run) extensionsPart(ctx context.Context, s *script) error {
+func (r *run) extensionsPart(ctx context.Context, role string, s *script) error {
 	if r.dst == nil {
 		return nil
 	}
@@ -179,5 +188,11 @@ func (r *run) extensionsPart(ctx context.Context, s *script) error {
 		s.part("Extensions that only a superuser may create.")
 		s.add(sql...)
 	}
+	users, err := r.wrapperUsers(ctx)
+	if err != nil || len(users) == 0 {
+		return err
+	}
+	s.part("Foreign servers need their wrappers.")
+	s.add(wrapperSQL(append(eachWith(users, role), users...))...)
 	return nil
 }
