@@ -1,0 +1,122 @@
+package replicator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"replicator/replicator/catchup"
+	"replicator/replicator/control"
+	"replicator/replicator/fault"
+	"replicator/replicator/source"
+	"replicator/replicator/status"
+)
+
+// CatchupOptions say which job is caught up and how.
+type CatchupOptions struct {
+	Dir    string
+	Source string // DSNs, needed only when no seed runs and the job's hold a password
+	Target string
+
+	Fence    source.FenceMode
+	Rehearse bool
+	Abort    bool // lift the fence of an attempt that was interrupted, and do nothing else
+	Timeout  time.Duration
+	Verify   catchup.Verify
+	MaxLag   int64 // bytes; see catchup.Options
+
+	Logger *slog.Logger
+	Hook   func(point string)
+}
+
+// Validate fills in the defaults; its errors are of code fault.Usage.
+func (o *CatchupOptions) Validate() error {
+	if o.Fence == "" {
+		o.Fence = source.FenceDatabase
+	}
+	if o.Verify == "" {
+		o.Verify = catchup.VerifyFull
+	}
+	return fault.New(fault.Usage, errors.Join(
+		required("dir", o.Dir),
+		oneOf("fence", string(o.Fence), string(source.FenceDatabase), string(source.FenceOperator)),
+		oneOf("verify", string(o.Verify), string(catchup.VerifyFull), string(catchup.VerifyLate), string(catchup.VerifyNone)),
+	), "see replicator catchup --help")
+}
+
+// Catchup has the running seed do the catch-up, or does it itself where none runs. The report is
+// there whenever the catch-up began, also with an error.
+func Catchup(ctx context.Context, o CatchupOptions, tell func(catchup.Event)) (*catchup.Report, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	report, err := control.Client(o.Dir).Catchup(ctx, o.request(), tell)
+	if !errors.Is(err, control.ErrNotRunning) {
+		return report, err
+	}
+	seed := Options{Dir: o.Dir, Source: o.Source, Target: o.Target, Logger: o.Logger, Hook: o.Hook}
+	if err := seed.Validate(); err != nil {
+		return nil, err
+	}
+	j, err := open(ctx, seed, false)
+	if err != nil {
+		return nil, err
+	}
+	err = j.run(ctx, func(ctx context.Context) error {
+		var err error
+		report, err = j.catchup(ctx, o.request(), tell)
+		return err
+	})
+	return report, finish(ctx, j, err)
+}
+
+// request is the options as they go through the control socket.
+func (o *CatchupOptions) request() control.Request {
+	return control.Request{Fence: string(o.Fence), Rehearse: o.Rehearse, Abort: o.Abort, Timeout: o.Timeout, Verify: string(o.Verify), MaxLag: o.MaxLag}
+}
+
+// catchup is one catch-up of a job that follows.
+func (j *job) catchup(ctx context.Context, req control.Request, tell func(catchup.Event)) (*catchup.Report, error) {
+	if !j.busy.TryLock() {
+		return nil, fault.New(fault.Usage, errors.New("a catch-up is under way already"), "")
+	}
+	defer j.busy.Unlock()
+	select {
+	case <-j.following:
+	default:
+		return nil, fault.New(fault.Preflight, errors.New("the target does not follow yet"), "wait until replicator status shows phase following")
+	}
+	f := &finisher{job: j}
+	if req.Abort {
+		return nil, f.Lift(ctx)
+	}
+	report := catchup.NewReport(j.rec.Job, req.Rehearse)
+	report.Configuration = catchup.Configuration{
+		Fence: req.Fence, Verify: req.Verify, Timeout: req.Timeout.Seconds(), Jobs: j.o.Jobs, IndexJobs: j.o.IndexJobs,
+		NoKey: j.rec.NoKey, Confirm: j.o.Confirm, Slot: j.rec.Slot, Publication: j.rec.Publication, Selection: j.rec.Select.Args(),
+	}
+	o := catchup.Options{Fence: source.FenceMode(req.Fence), Rehearsal: req.Rehearse, Timeout: req.Timeout, Verify: catchup.Verify(req.Verify), MaxLag: req.MaxLag}
+	err := catchup.Run(ctx, f, o, report, tell)
+	return report, errors.Join(err, j.keepReport(report))
+}
+
+// keepReport keeps the last report with the job.
+func (j *job) keepReport(r *catchup.Report) error {
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("keep the report: %w", err)
+	}
+	return j.store.Put(keyReport, json.RawMessage(raw))
+}
+
+// isFenced reports whether a catch-up has begun to fence the source and neither opened the target nor
+// lifted the fence.
+func (j *job) isFenced() (bool, error) {
+	var m source.FenceMemory
+	return j.store.Get(keyFence, &m)
+}
+
+var _ = status.Open

@@ -1,0 +1,105 @@
+package replicator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"replicator/replicator/fault"
+	"replicator/replicator/pg"
+	"replicator/replicator/source"
+	"replicator/wal/slot"
+)
+
+// CleanupOptions say which job is removed.
+type CleanupOptions struct {
+	Dir    string
+	Source string // DSNs, needed only when the job's hold a password
+	Target string
+	Logger *slog.Logger
+}
+
+// CleanupPlan lists what Cleanup will remove. It changes nothing.
+func CleanupPlan(ctx context.Context, o CleanupOptions) ([]string, error) {
+	j, err := o.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer j.Close()
+	list := []string{
+		"source: replication slot " + j.rec.Slot,
+		"source: publication " + j.rec.Publication,
+		"target: what schema replicator holds of job " + j.rec.Job,
+		"here: state, change log and reports in the state directory",
+	}
+	fenced, err := j.isFenced()
+	if fenced {
+		list = append([]string{"source: the fence of an interrupted catch-up, lifted"}, list...)
+	}
+	return list, err
+}
+
+// Cleanup removes the job: fence, slot and publication on the source, schema replicator on the
+// target, the state directory. The copied data stays. What is gone already is no error; a side
+// that cannot be reached is, and the state directory stays until it can.
+func Cleanup(ctx context.Context, o CleanupOptions) error {
+	j, err := o.open(ctx)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(j.cleanSource(ctx), j.cleanTarget(ctx))
+	err = errors.Join(err, j.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(o.Dir); err != nil {
+		return fault.New(fault.Store, fmt.Errorf("remove the state directory: %w", err), "")
+	}
+	return nil
+}
+
+func (o *CleanupOptions) open(ctx context.Context) (*job, error) {
+	seed := Options{Dir: o.Dir, Source: o.Source, Target: o.Target, Logger: o.Logger}
+	if err := seed.Validate(); err != nil {
+		return nil, err
+	}
+	return open(ctx, seed, false)
+}
+
+func (j *job) cleanSource(ctx context.Context) error {
+	conn, err := j.source.Connect(ctx, "cleanup")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var m source.FenceMemory
+	if found, err := j.store.Get(keyFence, &m); err != nil {
+		return err
+	} else if found {
+		if p, err := j.phase(); err != nil {
+			return err
+		} else if p != "open" {
+			if err := source.LiftFence(ctx, conn, m); err != nil {
+				return fault.New(fault.Source, fmt.Errorf("lift the fence: %w", err), "")
+			}
+		}
+	}
+	if err := slot.Drop(ctx, conn, j.rec.Slot, j.source.Name()); err != nil {
+		return fault.New(fault.Source, fmt.Errorf("drop slot %s: %w", j.rec.Slot, err), "end the session that uses it: see pg_replication_slots.active_pid")
+	}
+	err = source.DropPublication(ctx, conn, j.rec.Publication)
+	if pg.State(err) == "42501" {
+		j.log.Warn("the publication belongs to another role; let it run", "sql", "DROP PUBLICATION "+pg.Ident(j.rec.Publication))
+		return nil
+	}
+	return err
+}
+
+func (j *job) cleanTarget(ctx context.Context) error {
+	if err := j.end.Drop(ctx); err != nil {
+		return fault.New(fault.Target, fmt.Errorf("drop schema replicator: %w", err), "")
+	}
+	return nil
+}

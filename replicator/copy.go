@@ -1,0 +1,198 @@
+package replicator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"replicator/chunker"
+	"replicator/replicator/fault"
+	"replicator/replicator/pg"
+	"replicator/replicator/source"
+)
+
+// copier moves chunks. Its workers share one list of tables and take chunks from the first table
+// that has any left, so that at most as many tables are under way as there are workers and a
+// snapshot kept for a whole table is kept for as short as can be.
+type copier struct {
+	j      *job
+	copied func(t *chunker.Table) // called once a table is complete; must not block
+
+	mu    sync.Mutex
+	queue []*tableCopy
+}
+
+// copyTables moves every chunk of the tables that has no receipt yet.
+func (j *job) copyTables(ctx context.Context, tables []*chunker.Table, copied func(*chunker.Table)) error {
+	c := &copier{j: j, copied: copied}
+	for _, t := range tables {
+		tc, err := c.prepare(ctx, t)
+		if err != nil {
+			return err
+		}
+		if len(tc.pending) > 0 {
+			c.queue = append(c.queue, tc)
+		} else {
+			copied(t)
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for range j.o.Jobs {
+		g.Go(func() error { return c.work(ctx) })
+	}
+	err := g.Wait()
+	for _, tc := range c.queue {
+		tc.release()
+	}
+	return err
+}
+
+// prepare lists what is left of a table. One that was read in part under a snapshot that is gone
+// starts over.
+func (c *copier) prepare(ctx context.Context, t *chunker.Table) (*tableCopy, error) {
+	tc := newTableCopy(t, c.j.chunks[t.Ordinal], c.j.received[t.Ordinal])
+	if !tc.shared || len(tc.pending) == 0 || len(tc.pending) == len(c.j.chunks[t.Ordinal]) {
+		return tc, nil
+	}
+	c.j.log.Info("table starts over: its snapshot is gone", "table", t.String())
+	err := c.j.persist(ctx, "start over "+t.String(), func() error { return c.j.startOver(ctx, t) })
+	return newTableCopy(t, c.j.chunks[t.Ordinal], c.j.received[t.Ordinal]), err
+}
+
+// startOver empties a table on the target and forgets its chunks.
+func (j *job) startOver(ctx context.Context, t *chunker.Table) error {
+	if err := j.end.Reset(ctx, t); err != nil {
+		return err
+	}
+	if err := j.store.DeleteReceipts(t.Ordinal); err != nil {
+		return err
+	}
+	clear(j.received[t.Ordinal])
+	j.tracker.Restart(t.Ordinal)
+	return nil
+}
+
+// work is one worker: a session on the source, chunk after chunk.
+func (c *copier) work(ctx context.Context) error {
+	var conn *pg.Conn
+	defer func() { closeConn(conn) }()
+	for {
+		tc, chunk := c.take()
+		if tc == nil {
+			return nil
+		}
+		err := c.j.persist(ctx, fmt.Sprintf("chunk %d of %s", chunk.Ordinal, tc.t), func() error {
+			if conn == nil || conn.Raw().IsClosed() {
+				fresh, err := c.j.source.Connect(ctx, "copy "+tc.t.Name)
+				if err != nil {
+					return err
+				}
+				conn = fresh
+			}
+			return c.chunk(ctx, conn, tc, chunk)
+		})
+		if err != nil {
+			return err
+		}
+		c.finish(tc)
+	}
+}
+
+func closeConn(c *pg.Conn) {
+	if c != nil {
+		c.Close()
+	}
+}
+
+// take hands out the next chunk, or nil when none is left.
+func (c *copier) take() (*tableCopy, *chunker.Chunk) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, tc := range c.queue {
+		if chunk := tc.take(); chunk != nil {
+			return tc, chunk
+		}
+	}
+	return nil, nil
+}
+
+// finish releases the snapshot of a table that is complete and tells who waits for it.
+func (c *copier) finish(tc *tableCopy) {
+	if tc.complete() {
+		tc.release()
+		c.copied(tc.t)
+	}
+}
+
+// chunk copies one chunk unless an attempt whose outcome was unknown has.
+func (c *copier) chunk(ctx context.Context, conn *pg.Conn, tc *tableCopy, chunk *chunker.Chunk) error {
+	round, err := tc.attempt(func(round int) error {
+		export, err := tc.keep(ctx, c.j.source)
+		if err != nil {
+			return err
+		}
+		r, err := c.j.end.Receipt(ctx, tc.t.Ordinal, chunk.Ordinal)
+		if err != nil {
+			return err
+		}
+		if r == nil {
+			if r, err = c.j.copyChunk(ctx, conn, tc.t, chunk, export, false); err != nil {
+				return err
+			}
+		}
+		if err := c.j.receive(r, true); err != nil {
+			return err
+		}
+		tc.done(chunk)
+		return nil
+	})
+	if err != nil && tc.shared && tc.snapshotLost(err) {
+		c.j.log.Warn("table starts over: its snapshot was lost", "table", tc.t.String(), "error", err)
+		err = c.j.persist(ctx, "start over "+tc.t.String(), func() error {
+			return tc.again(round, func() error { return c.j.startOver(ctx, tc.t) })
+		})
+		if err == nil {
+			return errAgain
+		}
+	}
+	return err
+}
+
+// receive notes a receipt that the target holds.
+func (j *job) receive(r *chunker.Receipt, fresh bool) error {
+	if err := j.store.PutReceipt(*r); err != nil {
+		return err
+	}
+	j.received[r.Table][r.Chunk] = true
+	j.tracker.Chunk(r.Table, r.Rows, r.Bytes, fresh)
+	j.o.Hook("engine: chunk received")
+	return nil
+}
+
+// copyChunk reads one chunk and writes it, receipt included. replace takes what the target has in
+// its range away first.
+func (j *job) copyChunk(ctx context.Context, conn *pg.Conn, t *chunker.Table, chunk *chunker.Chunk, export string, replace bool) (*chunker.Receipt, error) {
+	w, err := j.end.Chunk(ctx, t, chunk, replace)
+	if err != nil {
+		return nil, err
+	}
+	defer w.Abort()
+	s := newSealer(ctx, w)
+	reading, err := chunker.Read(ctx, conn, t, chunk, export, source.LockTimeout, s)
+	err = errors.Join(err, s.Close())
+	if err != nil {
+		return nil, fmt.Errorf("move chunk %d of %s: %w", chunk.Ordinal, t, err)
+	}
+	j.o.Hook("engine: chunk read")
+	if err := chunker.AwaitFlush(ctx, conn, reading.Flush); err != nil {
+		return nil, fault.New(fault.Source, err, "")
+	}
+	r := &chunker.Receipt{Table: t.Ordinal, Chunk: chunk.Ordinal, Rows: reading.Rows, Bytes: s.bytes, Digest: s.digest.Digest().String(), Snapshot: reading.Snapshot}
+	if err := w.Commit(ctx, *r); err != nil {
+		return nil, err
+	}
+	return r, nil
+}

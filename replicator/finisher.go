@@ -1,0 +1,205 @@
+package replicator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"replicator/checksum"
+	"replicator/chunker"
+	"replicator/replicator/catchup"
+	"replicator/replicator/fault"
+	"replicator/replicator/pg"
+	"replicator/replicator/schema"
+	"replicator/replicator/source"
+	"replicator/replicator/status"
+	"replicator/wal"
+)
+
+// finisher is the job as catch-up sees it.
+type finisher struct{ *job }
+
+var _ catchup.Job = (*finisher)(nil)
+
+func (f *finisher) Lag() (int64, float64) {
+	s := f.tracker.Status()
+	return s.Apply.LagBytes, s.Apply.LagSeconds
+}
+
+func (f *finisher) Missed() map[string]int64 { return f.appliedSums().missed }
+
+func (f *finisher) Reach(ctx context.Context, name string) (wal.LSN, int64, error) {
+	var m markerSeen
+	err := f.persist(ctx, "reach marker "+name, func() error {
+		var err error
+		m, err = f.reach(ctx, name)
+		return err
+	})
+	return m.LSN, m.Foreign, err
+}
+
+// onSource runs a piece of work on a session of the source, again when the session is lost.
+func (f *finisher) onSource(ctx context.Context, purpose string, do func(*pg.Conn) error) error {
+	return f.persist(ctx, purpose, func() error {
+		conn, err := f.source.Connect(ctx, purpose)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return do(conn)
+	})
+}
+
+func (f *finisher) Facts(ctx context.Context) (src, tgt catchup.Database, err error) {
+	err = f.onSource(ctx, "facts", func(c *pg.Conn) error {
+		row, err := c.Row(ctx, "SELECT current_database(), current_setting('server_version')")
+		if err == nil {
+			src = catchup.Database{Name: row[0], ServerVersion: row[1], SystemID: f.rec.System.ID}
+		}
+		return err
+	})
+	if err != nil {
+		return src, tgt, err
+	}
+	db, err := f.end.Facts(ctx)
+	return src, catchup.Database{Name: db.Name, ServerVersion: db.ServerVersion, SystemID: db.SystemID}, err
+}
+
+// Fence remembers how the source was before it changes anything.
+func (f *finisher) Fence(ctx context.Context, mode source.FenceMode) (detail string, err error) {
+	err = f.onSource(ctx, "fence", func(c *pg.Conn) error {
+		var m source.FenceMemory
+		found, err := f.store.Get(keyFence, &m)
+		if err != nil {
+			return err
+		}
+		if !found {
+			if m, err = source.Remember(ctx, c, mode); err != nil {
+				return err
+			}
+			if err := f.store.Put(keyFence, m); err != nil {
+				return err
+			}
+		}
+		f.o.Hook("engine: fence remembered")
+		if detail, err = source.Raise(ctx, c, m, f.source.Name()); err != nil {
+			return err
+		}
+		f.o.Hook("engine: fence raised")
+		who, err := source.Audit(ctx, c, f.source.Name())
+		if err == nil && len(who) > 0 {
+			err = fault.New(fault.Preflight, fmt.Errorf("transactions that write are still open: %s", strings.Join(who, "; ")), "end them, then run catchup again")
+		}
+		return err
+	})
+	if err != nil {
+		return detail, err
+	}
+	return detail, f.setPhase(status.Fenced)
+}
+
+// Lift takes the fence back, and what Finish has made: following goes on without triggers.
+func (f *finisher) Lift(ctx context.Context) error {
+	var m source.FenceMemory
+	found, err := f.store.Get(keyFence, &m)
+	if err != nil {
+		return err
+	}
+	if err := f.end.Undo(ctx, f.work.Finish); err != nil {
+		return err
+	}
+	if found {
+		err := f.onSource(ctx, "lift fence", func(c *pg.Conn) error { return source.LiftFence(ctx, c, m) })
+		if err != nil {
+			return err
+		}
+		if err := f.store.Delete(keyFence); err != nil {
+			return err
+		}
+	}
+	return f.setPhase(status.Following)
+}
+
+func (f *finisher) Audit(ctx context.Context) (who []string, err error) {
+	err = f.onSource(ctx, "audit", func(c *pg.Conn) error {
+		who, err = source.Audit(ctx, c, f.source.Name())
+		return err
+	})
+	return who, err
+}
+
+func (f *finisher) Sequences(ctx context.Context, rehearsal bool) (n int, err error) {
+	err = f.onSource(ctx, "sequences", func(c *pg.Conn) error {
+		seqs, err := schema.SequenceValues(ctx, c, f.rec.Select)
+		if err != nil {
+			return err
+		}
+		n = len(seqs)
+		if rehearsal {
+			return nil
+		}
+		return f.end.SetSequences(ctx, seqs)
+	})
+	return n, err
+}
+
+func (f *finisher) Finish(ctx context.Context) (string, error) {
+	f.o.Hook("engine: before finish")
+	for i := range f.work.Finish {
+		if err := f.step(ctx, &f.work.Finish[i]); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%d steps", len(f.work.Finish)), nil
+}
+
+func (f *finisher) Fingerprints(ctx context.Context, t *chunker.Table) (src, tgt checksum.Set, err error) {
+	err = f.persist(ctx, "compare "+t.String(), func() error {
+		var serr, terr error
+		both := make(chan struct{})
+		go func() {
+			defer close(both)
+			tgt, terr = f.end.Fingerprint(ctx, t, f.o.Jobs)
+		}()
+		src, serr = chunker.Fingerprint(ctx, t, f.o.Jobs, func(ctx context.Context) (*pg.Conn, error) { return f.source.Connect(ctx, "fingerprint") })
+		<-both
+		return errors.Join(serr, terr)
+	})
+	return src, tgt, err
+}
+
+// Open makes the target's phase open, first in the target itself: that row is the truth (I7).
+func (f *finisher) Open(ctx context.Context) error {
+	f.o.Hook("engine: before open")
+	if err := f.persist(ctx, "open the target", func() error { return f.end.SetPhase(ctx, string(status.Open)) }); err != nil {
+		return err
+	}
+	f.o.Hook("engine: target open")
+	if err := f.setPhase(status.Open); err != nil {
+		return err
+	}
+	close(f.opened)
+	return nil
+}
+
+// readRate is what comparing is assumed to read a second on each side until it is measured.
+const readRate = 200 << 20
+
+// Predict is a rough one: late tables at the rate of the copy so far, comparing at readRate.
+func (f *finisher) Predict(late, compare []chunker.Table) time.Duration {
+	rate := f.tracker.Status().Copy.ByteRate
+	if rate <= 0 {
+		rate = readRate / 4
+	}
+	seconds := float64(size(late))/rate + float64(size(compare))/readRate
+	return time.Duration(seconds * float64(time.Second))
+}
+
+func size(tables []chunker.Table) (n int64) {
+	for i := range tables {
+		n += tables[i].Bytes
+	}
+	return n
+}

@@ -1,0 +1,213 @@
+package replicator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"strconv"
+	"time"
+
+	"replicator/replicator/apply"
+	"replicator/replicator/fault"
+	"replicator/replicator/source"
+	"replicator/replicator/target"
+	"replicator/wal"
+	"replicator/wal/slot"
+)
+
+// follow applies the change log until the marker until ("" is until ctx ends). filtered says that
+// the consistent point is not reached: changes are judged by the snapshots of the chunks.
+func (j *job) follow(ctx context.Context, until string, filtered bool) error {
+	for {
+		var recopy *apply.RecopyError
+		err := j.persist(ctx, "apply", func() error {
+			err := j.applyOnce(ctx, until, filtered)
+			if errors.As(err, &recopy) {
+				return nil
+			}
+			return err
+		})
+		if err != nil || recopy == nil {
+			return err
+		}
+		if err := j.recopy(ctx, recopy); err != nil {
+			return err
+		}
+		marker, err := j.markConsistent(ctx)
+		if err != nil {
+			return err
+		}
+		until = marker.Content
+	}
+}
+
+// applyOnce is one call of the target end, from where the target says it stands (I7).
+func (j *job) applyOnce(ctx context.Context, until string, filtered bool) error {
+	st, err := j.end.State(ctx)
+	if err != nil {
+		return err
+	}
+	from := max(st.Applied, j.begin)
+	cfg := target.FollowConfig{Tables: j.published, Until: until}
+	keep := wal.LSN(math.MaxUint64)
+	if filtered {
+		// The marker must be met again even if its transaction is applied already.
+		keep = j.marker.LSN
+		from, cfg.Chunks = min(from, keep), j.chunks
+	}
+	src, err := j.changes.Reader(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	call := &applying{base: j.appliedSums(), keep: keep}
+	cfg.Report = func(p apply.Progress) { j.report(call, p) }
+	_, err = j.end.Follow(ctx, cfg, src)
+	return err
+}
+
+// sums is what was applied in earlier calls of this run.
+type sums struct {
+	transactions, changes int64
+	missed                map[string]int64
+	since                 int64 // transactions with row changes since the last marker
+}
+
+// applying is one call of the target end.
+type applying struct {
+	base  sums
+	keep  wal.LSN // the log is not trimmed from here on
+	first string  // the first marker that this call met: what it counts before it goes on from base
+}
+
+// report takes in what apply has committed: positions move, waiters wake, the log is trimmed.
+func (j *job) report(call *applying, p apply.Progress) {
+	total := sums{call.base.transactions + p.Transactions, call.base.changes + p.Changes, map[string]int64{}, p.TransactionsSinceMarker}
+	maps.Copy(total.missed, call.base.missed)
+	for t, n := range p.Missed {
+		total.missed[j.planned[t].String()] += n
+	}
+	for content, lsn := range p.Markers {
+		if call.first == "" || lsn < p.Markers[call.first] {
+			call.first = content
+		}
+	}
+	if call.first == "" {
+		total.since += call.base.since
+	}
+	j.tracker.Applied(p.Applied, p.CommitTime, total.transactions, total.changes, total.missed)
+	j.mu.Lock()
+	j.total = total
+	j.applied = max(j.applied, p.Applied)
+	for content, lsn := range p.Markers {
+		m := markerSeen{LSN: lsn, Foreign: p.Before[content]}
+		if content == call.first {
+			m.Foreign += call.base.since
+		}
+		j.markers[content] = m
+	}
+	close(j.moved)
+	j.moved = make(chan struct{})
+	trim := time.Since(j.trimmed) > trimEvery
+	if trim {
+		j.trimmed = time.Now()
+	}
+	j.mu.Unlock()
+	if trim {
+		if err := j.changes.TrimBefore(min(p.Applied, call.keep)); err != nil {
+			j.log.Warn("trim the change log", "error", err)
+		}
+	}
+}
+
+// trimEvery spares the directory: trimming looks at every segment.
+const trimEvery = time.Second
+
+func (j *job) appliedSums() sums {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.total
+}
+
+// recopy reads a chunk again in which a row is missing a TOAST value: an UPDATE brought the row here
+// from a chunk that was read later and did not carry the value. The new snapshot must show every
+// transaction that was applied to the chunk before, so everything that runs now has to end first.
+func (j *job) recopy(ctx context.Context, e *apply.RecopyError) error {
+	t, chunk := &j.tables[e.Table], &j.chunks[e.Table][e.Chunk]
+	j.log.Info("chunk is copied again", "table", t.String(), "chunk", chunk.Ordinal)
+	return j.persist(ctx, fmt.Sprintf("chunk %d of %s again", chunk.Ordinal, t), func() error {
+		conn, err := j.source.Connect(ctx, "copy "+t.Name)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		v, err := conn.Value(ctx, "SELECT pg_snapshot_xmax(pg_current_snapshot())")
+		if err != nil {
+			return err
+		}
+		xmax, err := strconv.ParseUint(v, 10, 64)
+		if err != nil {
+			return err
+		}
+		err = slot.AwaitRunning(ctx, conn, xmax, func(b []slot.Blocker) {
+			j.tracker.Wait("a chunk that is copied again waits for " + slot.Describe(b))
+		})
+		if err != nil {
+			return err
+		}
+		r, err := j.copyChunk(ctx, conn, t, chunk, "", true)
+		if err != nil {
+			return err
+		}
+		return j.store.PutReceipt(*r)
+	})
+}
+
+// markConsistent writes the marker whose commit is the consistent point: whatever a chunk has seen
+// committed before it.
+func (j *job) markConsistent(ctx context.Context) (markerRecord, error) {
+	m := markerRecord{Content: "consistent " + j.rec.Job + " " + strconv.FormatInt(time.Now().UnixNano(), 36)}
+	err := j.persist(ctx, "write the marker", func() error {
+		conn, err := j.source.Connect(ctx, "marker")
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		m.LSN, err = source.Mark(ctx, conn, m.Content)
+		return err
+	})
+	if err != nil {
+		return m, err
+	}
+	j.marker = m
+	return m, j.store.Put(keyMarker, m)
+}
+
+// reach writes a marker and waits until the target has applied everything before it.
+func (j *job) reach(ctx context.Context, name string) (markerSeen, error) {
+	content := name + " " + j.rec.Job + " " + strconv.FormatInt(time.Now().UnixNano(), 36)
+	conn, err := j.source.Connect(ctx, "marker")
+	if err != nil {
+		return markerSeen{}, err
+	}
+	defer conn.Close()
+	if _, err := source.Mark(ctx, conn, content); err != nil {
+		return markerSeen{}, fault.New(fault.Source, err, "")
+	}
+	for {
+		j.mu.Lock()
+		m, ok := j.markers[content]
+		moved := j.moved
+		j.mu.Unlock()
+		if ok {
+			return m, nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return markerSeen{}, context.Cause(ctx)
+		}
+	}
+}

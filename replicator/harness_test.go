@@ -1,0 +1,318 @@
+package replicator_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"replicator/bench/cluster"
+	"replicator/replicator"
+	"replicator/replicator/catchup"
+	"replicator/replicator/fault"
+	"replicator/replicator/pg"
+	"replicator/replicator/status"
+)
+
+// childEnv holds a child's orders; a test binary that finds it is an engine, not a test.
+const childEnv = "REPLICATOR_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if orders := os.Getenv(childEnv); orders != "" {
+		os.Exit(child(orders))
+	}
+	code := m.Run()
+	for _, c := range servers {
+		c.Close()
+	}
+	os.Exit(code)
+}
+
+// orders are what a child engine is to do.
+type orders struct {
+	Options replicator.Options
+	Catchup bool
+	KillAt  string // hook at which it kills itself, the Nth time
+	KillNth int
+}
+
+// child runs an engine as the command would: results are an exit code, logs go to stderr.
+func child(text string) int {
+	var o orders
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	o.Options.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	var seen atomic.Int64
+	o.Options.Hook = func(point string) {
+		if point == o.KillAt && seen.Add(1) == int64(o.KillNth) {
+			fmt.Fprintln(os.Stderr, "killed at", point)
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+	}
+	var err error
+	if o.Catchup {
+		_, err = replicator.Catchup(ctx, replicator.CatchupOptions{Dir: o.Options.Dir, Logger: o.Options.Logger, Hook: o.Options.Hook}, func(e catchup.Event) { fmt.Fprintln(os.Stderr, e) })
+	} else {
+		err = replicator.Seed(ctx, o.Options)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+	}
+	return int(fault.CodeOf(err))
+}
+
+// engine is a child process that runs an engine.
+type engine struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	out  *syncBuffer
+	gone chan struct{}
+	code int // once gone; -1 for killed
+}
+
+func startEngine(t *testing.T, o orders) *engine {
+	t.Helper()
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &engine{t: t, cmd: exec.Command(os.Args[0]), out: &syncBuffer{}, gone: make(chan struct{})}
+	e.cmd.Env = append(os.Environ(), childEnv+"="+string(text))
+	e.cmd.Stdout, e.cmd.Stderr = e.out, e.out
+	if err := e.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = e.cmd.Wait()
+		e.code = e.cmd.ProcessState.ExitCode()
+		close(e.gone)
+	}()
+	t.Cleanup(func() { e.kill(); checkCanary(t, e.out.String()) })
+	return e
+}
+
+func (e *engine) kill() {
+	_ = e.cmd.Process.Kill()
+	<-e.gone
+}
+
+func (e *engine) terminate() int {
+	_ = e.cmd.Process.Signal(syscall.SIGTERM)
+	<-e.gone
+	return e.code
+}
+
+// await waits until the job in dir is in one of the phases, or the engine is gone.
+func (e *engine) await(dir string, phases ...status.Phase) bool {
+	for {
+		if s, err := replicator.ReadStatus(context.Background(), dir); err == nil && s.Running {
+			for _, p := range phases {
+				if s.Phase == p {
+					return true
+				}
+			}
+		}
+		select {
+		case <-e.gone:
+			return false
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (e *engine) mustReach(dir string, p status.Phase) {
+	e.t.Helper()
+	if !e.await(dir, p) {
+		e.t.Fatalf("engine ended with %d before phase %s:\n%s", e.code, p, e.out)
+	}
+}
+
+// syncBuffer is a bytes.Buffer for several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+var _ io.Writer = (*syncBuffer)(nil)
+
+// checkCanary fails when an output holds a row's value.
+func checkCanary(t *testing.T, out string) {
+	t.Helper()
+	if i := strings.Index(out, canary); i >= 0 {
+		t.Errorf("output holds a row value: ...%s...", out[max(0, i-200):min(len(out), i+100)])
+	}
+}
+
+// servers are shared by the tests of this package, by name.
+var (
+	serversMu sync.Mutex
+	servers   = map[string]*cluster.Cluster{}
+)
+
+// server starts a cluster once; tests that stop or restart theirs take one of their own.
+func server(t *testing.T, name string, cfg cluster.Config) *cluster.Cluster {
+	t.Helper()
+	serversMu.Lock()
+	defer serversMu.Unlock()
+	if c := servers[name]; c != nil {
+		return c
+	}
+	c, err := cluster.Start(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers[name] = c
+	return c
+}
+
+// ownServer starts a cluster for one test.
+func ownServer(t *testing.T, cfg cluster.Config) *cluster.Cluster {
+	t.Helper()
+	c, err := cluster.Start(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+var databases atomic.Int64
+
+// pair is a source and a target database, and a job's options for them.
+type pair struct {
+	t                *testing.T
+	source, target   string // DSNs
+	sourceC, targetC *cluster.Cluster
+	o                replicator.Options
+}
+
+func newPair(t *testing.T, src, tgt *cluster.Cluster) *pair {
+	t.Helper()
+	name := fmt.Sprintf("t%d", databases.Add(1))
+	p := &pair{t: t, sourceC: src, targetC: tgt}
+	var err error
+	if p.source, err = src.CreateDatabase(context.Background(), name+"_s"); err != nil {
+		t.Fatal(err)
+	}
+	if p.target, err = tgt.CreateDatabase(context.Background(), name+"_t"); err != nil {
+		t.Fatal(err)
+	}
+	p.o = replicator.Options{Source: p.source, Target: p.target, Dir: filepath.Join(t.TempDir(), "job"), Jobs: 3, ChunkBytes: 64 << 10}
+	return p
+}
+
+func (p *pair) exec(dsn, sql string) {
+	p.t.Helper()
+	c := p.connect(dsn)
+	defer c.Close()
+	if err := c.Exec(context.Background(), sql); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *pair) connect(dsn string) *pg.Conn {
+	p.t.Helper()
+	c, err := pg.Connect(context.Background(), pg.Config{DSN: dsn, Name: "test", Settings: map[string]string{"search_path": "public"}})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return c
+}
+
+func (p *pair) value(dsn, sql string) string {
+	p.t.Helper()
+	c := p.connect(dsn)
+	defer c.Close()
+	v, err := c.Value(context.Background(), sql)
+	if err != nil {
+		p.t.Fatalf("%s: %v", sql, err)
+	}
+	return v
+}
+
+// catchup runs a catch-up in this process; the engine that runs does the work.
+func (p *pair) catchup(o replicator.CatchupOptions) (*catchup.Report, error) {
+	o.Dir = p.o.Dir
+	var lines strings.Builder
+	report, err := replicator.Catchup(context.Background(), o, func(e catchup.Event) { fmt.Fprintln(&lines, e) })
+	checkCanary(p.t, lines.String())
+	p.t.Logf("catch-up:\n%s", lines.String())
+	return report, err
+}
+
+// mustCatchup is a catch-up that must open the target.
+func (p *pair) mustCatchup() *catchup.Report {
+	p.t.Helper()
+	report, err := p.catchup(replicator.CatchupOptions{})
+	if err != nil {
+		p.t.Fatalf("catch-up: %v", err)
+	}
+	if report.Outcome != catchup.Opened {
+		p.t.Fatalf("catch-up ended %s", report.Outcome)
+	}
+	return report
+}
+
+// compare holds every table of both sides against each other, by means of PostgreSQL's own.
+func (p *pair) compare() {
+	p.t.Helper()
+	tables := `SELECT coalesce(string_agg(format('%I.%I', nspname, relname), E'\n' ORDER BY 1), '') FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+		WHERE relkind IN ('r', 'm') AND nspname NOT IN ('pg_catalog', 'information_schema', 'replicator')`
+	have, want := p.value(p.target, tables), p.value(p.source, tables)
+	for _, name := range strings.Split(want, "\n") {
+		if !strings.Contains("\n"+have+"\n", "\n"+name+"\n") {
+			p.t.Errorf("table %s is not on the target", name)
+			continue
+		}
+		sum := "SELECT count(*) || ' rows, sum ' || coalesce(sum(hashtextextended(x::text, 0)::numeric), 0) FROM ONLY " + name + " x"
+		if s, t := p.value(p.source, sum), p.value(p.target, sum); s != t {
+			p.t.Errorf("table %s differs: source %s, target %s", name, s, t)
+		}
+	}
+}
+
+// seedOf is the seed of a randomised test, printed so that it can be replayed with REPLICATOR_SEED.
+func seedOf(t *testing.T) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if s := os.Getenv("REPLICATOR_SEED"); s != "" {
+		v, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seed = v
+	}
+	t.Logf("REPLICATOR_SEED=%d", seed)
+	return seed
+}

@@ -1,0 +1,142 @@
+package replicator
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"replicator/chunker"
+	"replicator/replicator/schema"
+	"replicator/replicator/status"
+)
+
+// indexer runs index and constraint steps, several at once and several of one table at once.
+type indexer struct {
+	j     *job
+	slots chan struct{} // one for each session
+	wg    sync.WaitGroup
+	once  sync.Once
+	err   error
+	stop  context.CancelFunc
+}
+
+// newIndexer starts nothing yet; a step that fails cancels the context it returns.
+func (j *job) newIndexer(ctx context.Context) (*indexer, context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	return &indexer{j: j, slots: make(chan struct{}, j.o.IndexJobs), stop: cancel}, ctx
+}
+
+// table builds what a table that is complete gets at once. It does not block.
+func (x *indexer) table(ctx context.Context, t *chunker.Table) {
+	steps := x.j.work.Table[t.Ordinal]
+	if x.j.chunks[t.Ordinal][0].Kind != chunker.Range {
+		// Read under one snapshot: no value can stand in two of its rows for a moment.
+		steps = slices.Concat(steps, x.j.work.Unique[t.Ordinal])
+	}
+	x.build(ctx, t, steps)
+}
+
+// build runs the steps of a table, then collects its statistics.
+func (x *indexer) build(ctx context.Context, t *chunker.Table, steps []schema.Step) {
+	var built sync.WaitGroup
+	for i := range steps {
+		built.Add(1)
+		x.spawn(func() error {
+			defer built.Done()
+			return x.step(ctx, &steps[i])
+		})
+	}
+	x.spawn(func() error {
+		built.Wait()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		err := x.step(ctx, &schema.Step{ID: "analyze " + t.Qualified(), Kind: "ANALYZE", Name: "analyze " + t.String(),
+			Owner: t.Owner, SQL: "ANALYZE " + t.Qualified()})
+		if err == nil {
+			x.j.tracker.Update(func(s *status.Status) { s.Tables[t.Ordinal].Indexed = true })
+		}
+		return err
+	})
+}
+
+func (x *indexer) spawn(f func() error) {
+	x.wg.Add(1)
+	go func() {
+		defer x.wg.Done()
+		if err := f(); err != nil {
+			x.once.Do(func() { x.err = err })
+			x.stop()
+		}
+	}()
+}
+
+// wait waits for everything that was begun.
+func (x *indexer) wait() error {
+	x.wg.Wait()
+	x.stop()
+	return x.err
+}
+
+// step runs one step when a session is free.
+func (x *indexer) step(ctx context.Context, s *schema.Step) error {
+	select {
+	case x.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-x.slots }()
+	return x.j.step(ctx, s)
+}
+
+// step runs one schema step on the target and shows it.
+func (j *job) step(ctx context.Context, s *schema.Step) error {
+	j.o.Hook("engine: step " + s.Kind)
+	j.tracker.StepBegan(s.Name)
+	err := j.persist(ctx, s.Name, func() error {
+		note, err := j.end.Step(ctx, s)
+		j.note(note)
+		return err
+	})
+	j.tracker.StepEnded(s.Name, err == nil)
+	return err
+}
+
+// inParallel runs steps that do not depend on each other.
+func (j *job) inParallel(ctx context.Context, steps []schema.Step) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(j.o.IndexJobs)
+	for i := range steps {
+		g.Go(func() error { return j.step(ctx, &steps[i]) })
+	}
+	return g.Wait()
+}
+
+// inOrder runs steps one after the other.
+func (j *job) inOrder(ctx context.Context, what string, steps []schema.Step) error {
+	return j.persist(ctx, what, func() error {
+		notes, err := j.end.Steps(ctx, steps, nil)
+		j.note(notes...)
+		if err == nil {
+			j.tracker.Update(func(s *status.Status) { s.Indexes.Built += len(steps) })
+		}
+		return err
+	})
+}
+
+// note keeps what was left out of the schema where status shows it.
+func (j *job) note(notes ...string) {
+	for _, n := range notes {
+		if n == "" {
+			continue
+		}
+		j.log.Warn("left out", "what", n)
+		j.tracker.Update(func(s *status.Status) {
+			if !slices.Contains(s.Notes, n) {
+				s.Notes = append(s.Notes, n)
+			}
+		})
+	}
+}

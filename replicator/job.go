@@ -1,0 +1,140 @@
+package replicator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"replicator/chunker"
+	"replicator/replicator/checkpoint"
+	"replicator/replicator/fault"
+	"replicator/replicator/schema"
+	"replicator/replicator/source"
+	"replicator/replicator/status"
+	"replicator/replicator/target"
+	"replicator/wal"
+	"replicator/wal/changelog"
+)
+
+// job is an open job: its store, both ends, and what the phases share. It lives for one run.
+type job struct {
+	o       Options
+	rec     record
+	log     *slog.Logger
+	store   *checkpoint.Store
+	source  *source.Database
+	end     target.End
+	tracker *status.Tracker
+	changes *changelog.Log // from the phase in which the slot is made
+
+	planned   []chunker.Table   // the plan, by Table.Ordinal
+	tables    []chunker.Table   // the plan, and behind it what a catch-up finds made since; the catch-up's alone from the fence on
+	chunks    [][]chunker.Chunk // by Table.Ordinal
+	published []chunker.Table   // tables whose changes are in the stream
+	work      *schema.Work      // what the schema needs, by stage
+	received  [][]bool          // which chunks have a receipt, by table and chunk
+
+	begin  wal.LSN      // where the slot, and so the change log, begins
+	marker markerRecord // of the consistent point, once it is written
+
+	busy      sync.Mutex    // a catch-up is under way
+	following chan struct{} // closed once the target follows
+	opened    chan struct{} // closed once the target is open
+
+	mu      sync.Mutex
+	applied wal.LSN       // committed on the target
+	total   sums          // applied by this run
+	trimmed time.Time     // when the log was trimmed last
+	moved   chan struct{} // closed and replaced when applied or the markers move
+	markers map[string]markerSeen
+}
+
+// markerSeen is a marker of ours that the target has applied everything before.
+type markerSeen struct {
+	LSN     wal.LSN
+	Foreign int64 // transactions with row changes between the marker before and this one
+}
+
+// open opens the state directory and the job in it, or begins a new one. create says whether a new
+// job may be begun.
+func open(ctx context.Context, o Options, create bool) (*job, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fault.New(fault.Store, fmt.Errorf("make state directory: %w", err), "")
+	}
+	store, err := checkpoint.Open(filepath.Join(o.Dir, "state"), checkpoint.Options{Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	j := &job{o: o, log: o.Logger, store: store, moved: make(chan struct{}), following: make(chan struct{}), opened: make(chan struct{}), markers: map[string]markerSeen{}}
+	if err := j.load(ctx, create); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return j, nil
+}
+
+// load reads the record or makes it, and opens the target end.
+func (j *job) load(ctx context.Context, create bool) error {
+	found, err := j.store.Get(keyRecord, &j.rec)
+	if err != nil {
+		return err
+	}
+	switch {
+	case found:
+		if err := j.rec.resume(&j.o); err != nil {
+			return err
+		}
+	case create:
+		if j.rec, err = newRecord(ctx, &j.o); err != nil {
+			return err
+		}
+		if err := j.store.Put(keyRecord, j.rec); err != nil {
+			return err
+		}
+	default:
+		return fault.New(fault.Usage, fmt.Errorf("there is no job in this --dir"), "begin one with replicator seed")
+	}
+	j.source = &source.Database{DSN: j.o.Source, Job: j.rec.Job}
+	j.tracker = status.NewTracker(j.rec.Job)
+	j.end = target.New(target.Config{
+		DSN: j.o.Target, Job: j.rec.Job, SearchPath: j.rec.SearchPath, Limits: j.o.Limits, Logger: j.log, Hook: j.o.Hook,
+	})
+	return nil
+}
+
+// Close leaves everything as it is, to be resumed.
+func (j *job) Close() error {
+	var errs []error
+	if j.changes != nil {
+		errs = append(errs, j.changes.Close())
+	}
+	errs = append(errs, j.end.Close(), j.store.Close())
+	return errors.Join(errs...)
+}
+
+// setPhase shows the phase and keeps it.
+func (j *job) setPhase(p status.Phase) error {
+	j.tracker.SetPhase(p)
+	j.log.Info("phase", "phase", p, "job", j.rec.Job)
+	return j.store.Put(keyPhase, p)
+}
+
+func (j *job) phase() (status.Phase, error) {
+	p := status.Preparing
+	_, err := j.store.Get(keyPhase, &p)
+	return p, err
+}
+
+// table finds a table of the plan by its name.
+func (j *job) table(schemaName, name string) *chunker.Table {
+	for i := range j.planned {
+		if j.planned[i].Schema == schemaName && j.planned[i].Name == name {
+			return &j.planned[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package replicator
+
+import (
+	"context"
+	"fmt"
+
+	"replicator/chunker"
+	"replicator/replicator/fault"
+	"replicator/replicator/pg"
+	"replicator/replicator/schema"
+	"replicator/replicator/status"
+)
+
+// newTables are the tables that the source has and the plan does not.
+func (j *job) newTables(ctx context.Context, conn *pg.Conn) ([]chunker.Table, error) {
+	now, err := schema.Tables(ctx, conn, j.rec.Select)
+	if err != nil {
+		return nil, err
+	}
+	var made []chunker.Table
+	for i := range now {
+		if j.table(now[i].Schema, now[i].Name) == nil {
+			made = append(made, now[i])
+		}
+	}
+	return made, nil
+}
+
+// Tables are all tables of the plan, after a look that they still are what they were.
+func (f *finisher) Tables(ctx context.Context) (tables []chunker.Table, err error) {
+	err = f.onSource(ctx, "tables", func(c *pg.Conn) error {
+		now, err := schema.Tables(ctx, c, f.rec.Select)
+		if err != nil {
+			return err
+		}
+		return drift(f.planned, now)
+	})
+	return f.planned, err
+}
+
+// drift reports tables of the plan that are gone or have other columns.
+func drift(plan, now []chunker.Table) error {
+	have := make(map[string]*chunker.Table, len(now))
+	for i := range now {
+		have[now[i].String()] = &now[i]
+	}
+	for i := range plan {
+		t := &plan[i]
+		switch n := have[t.String()]; {
+		case n == nil:
+			return fault.New(fault.Preflight, fmt.Errorf("table %s is gone from the source since the plan", t), "drop it on the target and seed again, or bring it back")
+		case columns(n) != columns(t):
+			return fault.New(fault.Preflight, fmt.Errorf("table %s has other columns than when it was planned: was (%s), is (%s)", t, columns(t), columns(n)), "undo the change, or seed again")
+		}
+	}
+	return nil
+}
+
+func columns(t *chunker.Table) string {
+	s := ""
+	for i, c := range t.Columns {
+		if i > 0 {
+			s += ", "
+		}
+		s += c.Name + " " + c.Type
+	}
+	return s
+}
+
+// Late lists the planned late tables and creates those that were made since the plan.
+func (f *finisher) Late(ctx context.Context, rehearsal bool) ([]chunker.Table, error) {
+	var late []chunker.Table
+	for i := range f.tables {
+		if f.tables[i].Late() || i >= len(f.planned) {
+			late = append(late, f.tables[i])
+		}
+	}
+	err := f.onSource(ctx, "late tables", func(c *pg.Conn) error {
+		made, err := f.newTables(ctx, c)
+		if err != nil || len(made) == 0 {
+			return err
+		}
+		if rehearsal {
+			late = append(late, made...)
+			return nil
+		}
+		made, err = f.create(ctx, c, made)
+		late = append(late, made...)
+		return err
+	})
+	return late, err
+}
+
+// create makes tables that the plan does not know on the target, and numbers them after the plan's.
+func (f *finisher) create(ctx context.Context, c *pg.Conn, made []chunker.Table) ([]chunker.Table, error) {
+	for i := range made {
+		made[i].Ordinal = len(f.tables) + i
+		made[i].Identity = chunker.IdentityNone // their changes are not in the stream
+	}
+	work, err := f.planSchema(ctx, "late.dump", schema.Only(made), made)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.inOrder(ctx, "create late tables", work.Pre); err != nil {
+		return nil, err
+	}
+	for i := range made {
+		t := &made[i]
+		chunks, err := chunker.Cut(ctx, c, t, chunker.Limits{Bytes: f.rec.ChunkBytes})
+		if err != nil {
+			return nil, err
+		}
+		f.tables = append(f.tables, *t)
+		f.chunks = append(f.chunks, chunks)
+		f.received = append(f.received, make([]bool, len(chunks)))
+		f.work.Late[t.Ordinal] = work.Late[t.Ordinal]
+		f.tracker.Update(func(s *status.Status) {
+			s.Tables = append(s.Tables, status.Table{Name: t.String(), Kind: "late", Size: t.Bytes, Chunks: len(chunks)})
+		})
+	}
+	f.work.Finish = append(f.work.Finish, work.Finish...)
+	return made, nil
+}
+
+// CopyLate copies late tables from scratch, then builds their indexes.
+func (f *finisher) CopyLate(ctx context.Context, late []chunker.Table) (rows, bytes int64, err error) {
+	tables := make([]*chunker.Table, len(late))
+	for i := range late {
+		tables[i] = &f.tables[late[i].Ordinal]
+		err := f.persist(ctx, "empty "+late[i].String(), func() error { return f.startOver(ctx, tables[i]) })
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+	x, xctx := f.newIndexer(ctx)
+	err = f.copyTables(xctx, tables, func(t *chunker.Table) { x.build(xctx, t, f.work.Late[t.Ordinal]) })
+	if werr := x.wait(); werr != nil {
+		err = werr
+	}
+	s := f.tracker.Status()
+	for i := range late {
+		rows += s.Tables[late[i].Ordinal].Rows
+		bytes += s.Tables[late[i].Ordinal].Bytes
+	}
+	return rows, bytes, err
+}

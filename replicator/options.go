@@ -1,0 +1,118 @@
+package replicator
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"replicator/chunker"
+	"replicator/replicator/apply"
+	"replicator/replicator/fault"
+	"replicator/replicator/pg"
+	"replicator/replicator/schema"
+	"replicator/replicator/status"
+)
+
+// Options say what a job moves and how. What a job was begun with is kept in its store; a later run
+// may leave Source and Target out if they hold no password, and may change what does not alter
+// the plan (Jobs, IndexJobs, Confirm, Until, budgets).
+type Options struct {
+	Source string // DSN
+	Target string // DSN
+	Dir    string // state directory, made if it is missing
+
+	Jobs      int // sessions that copy chunks; 0 is one for each processor, 4 at most
+	IndexJobs int // sessions that build indexes; 0 is like Jobs
+	Select    schema.Selection
+	Priority  []string // patterns as --tables has them; tables that match an earlier one are copied first
+	NoKey     string   // what becomes of tables without replica identity: "late" or "full"
+	Confirm   string   // when the slot may forget WAL: "synced" in our change log, or "applied" on the target
+	Until     string   // "" follows; "copied" or "consistent" ends there
+
+	Slot        string // "" derives it from the database's name
+	Publication string // "" is the slot's name
+	LogBudget   int64  // bytes of change log at which we stop confirming; 0 is none
+	ChunkBytes  int64  // 0 is chunker.DefaultBytes
+	Limits      apply.Limits
+
+	Logger    *slog.Logger          `json:"-"`
+	OnTracker func(*status.Tracker) `json:"-"` // called once, when the job is open
+	Hook      func(point string)    `json:"-"` // nil, or called at dangerous instants: see the kill tests
+}
+
+// mostJobs is the default's bound: more sessions than this disturb a hospital at work and are the
+// DBA's decision.
+const mostJobs = 4
+
+// Validate fills in the defaults; its errors are of code fault.Usage.
+func (o *Options) Validate() error {
+	if o.Jobs == 0 {
+		o.Jobs = min(runtime.NumCPU(), mostJobs)
+	}
+	if o.IndexJobs == 0 {
+		o.IndexJobs = o.Jobs
+	}
+	if o.NoKey == "" {
+		o.NoKey = "late"
+	}
+	if o.Confirm == "" {
+		o.Confirm = "synced"
+	}
+	if o.ChunkBytes == 0 {
+		o.ChunkBytes = chunker.DefaultBytes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Hook == nil {
+		o.Hook = func(string) {}
+	}
+	return fault.New(fault.Usage, errors.Join(
+		oneOf("no-key", o.NoKey, "late", "full"),
+		oneOf("confirm", o.Confirm, "synced", "applied"),
+		oneOf("until", o.Until, "", "copied", "consistent"),
+		positive("jobs", o.Jobs), positive("index-jobs", o.IndexJobs),
+		required("dir", o.Dir), parses("source", o.Source), parses("target", o.Target),
+	), "see replicator seed --help")
+}
+
+func oneOf(flag, have string, want ...string) error {
+	for _, w := range want {
+		if have == w {
+			return nil
+		}
+	}
+	return fmt.Errorf("--%s takes one of %q", flag, want)
+}
+
+func positive(flag string, n int) error {
+	if n < 1 {
+		return fmt.Errorf("--%s must be at least 1", flag)
+	}
+	return nil
+}
+
+func required(flag, v string) error {
+	if v == "" {
+		return fmt.Errorf("--%s is missing", flag)
+	}
+	return nil
+}
+
+func parses(flag, dsn string) error {
+	if dsn == "" {
+		return nil
+	}
+	if _, err := pg.ParseDSN(dsn); err != nil {
+		return fmt.Errorf("--%s: %w", flag, err)
+	}
+	return nil
+}
+
+// Waits between two tries of something that went wrong for a reason that goes away.
+const (
+	retryFirst = 100 * time.Millisecond
+	retryMost  = 5 * time.Second
+)

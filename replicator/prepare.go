@@ -1,0 +1,215 @@
+package replicator
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+
+	"replicator/chunker"
+	"replicator/replicator/fault"
+	"replicator/replicator/pg"
+	"replicator/replicator/schema"
+	"replicator/replicator/source"
+	"replicator/replicator/status"
+	"replicator/wal/changelog"
+	"replicator/wal/slot"
+)
+
+// takeOver opens the target end and holds the store against it: the target is the truth about what
+// was written (invariant I7).
+func (j *job) takeOver(ctx context.Context) error {
+	var s slotRecord
+	begun, err := j.store.Get(keySlot, &s)
+	if err != nil {
+		return err
+	}
+	st, err := j.end.Open(ctx, !begun)
+	if err != nil {
+		return err
+	}
+	if !st.Replica {
+		j.note("the target role may not set session_replication_role: foreign keys and triggers wait for catch-up")
+	}
+	j.applied = st.Applied
+	if err := j.store.ReplaceReceipts(st.Receipts); err != nil {
+		return err
+	}
+	for i := range st.Receipts {
+		r := &st.Receipts[i]
+		if r.Table >= len(j.planned) || j.planned[r.Table].Late() {
+			continue // of a catch-up that was interrupted: late tables start over
+		}
+		if r.Table >= len(j.received) || r.Chunk >= len(j.received[r.Table]) {
+			return fault.New(fault.Mismatch, fmt.Errorf("the target holds a receipt for chunk %d of table %d, which the plan does not have", r.Chunk, r.Table),
+				"this --dir and this target do not belong together")
+		}
+		j.received[r.Table][r.Chunk] = true
+		j.tracker.Chunk(r.Table, r.Rows, r.Bytes, false)
+	}
+	return nil
+}
+
+// prepareSchema dumps the source's schema once, and makes on the target what tables need before
+// rows come.
+func (j *job) prepareSchema(ctx context.Context) error {
+	found, err := j.store.Get(keyWork, &j.work)
+	if err != nil {
+		return err
+	}
+	if !found {
+		j.tracker.Wait("pg_dump reads the source's schema")
+		if j.work, err = j.planSchema(ctx, "schema.dump", j.rec.Select, j.planned); err != nil {
+			return err
+		}
+		if err := j.store.Put(keyWork, j.work); err != nil {
+			return err
+		}
+	}
+	j.note(j.work.Notes...)
+	j.tracker.Update(func(s *status.Status) { s.Indexes.Total = stepsAfterRows(j.work, j.planned) })
+	j.tracker.Wait("the target gets its schema")
+	err = j.inOrder(ctx, "make the schema", j.work.Pre)
+	if state := pg.State(err); state == "42P07" || state == "42710" || state == "42P06" || state == "42723" {
+		return fault.New(fault.Preflight, fmt.Errorf("the target is not empty: %w", err), "seed into an empty database; replicator check lists what stands in the way")
+	}
+	j.tracker.Wait("")
+	return err
+}
+
+// planSchema dumps the schema of what sel means and orders the work that it takes. The dump is kept
+// for whoever wants to look at it.
+func (j *job) planSchema(ctx context.Context, file string, sel schema.Selection, tables []chunker.Table) (*schema.Work, error) {
+	archive := filepath.Join(j.o.Dir, file)
+	tools, err := schema.Dump(ctx, schema.DumpConfig{DSN: j.o.Source, File: archive, Selection: sel})
+	if err != nil {
+		return nil, err
+	}
+	entries, err := schema.Entries(ctx, tools.Restore, archive)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := j.source.Connect(ctx, "schema")
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	facts, err := schema.ReadFacts(ctx, conn, sel)
+	if err != nil {
+		return nil, err
+	}
+	return schema.Plan(entries, tables, facts)
+}
+
+// stepsAfterRows counts the index and constraint steps that status shows.
+func stepsAfterRows(w *schema.Work, tables []chunker.Table) int {
+	n := len(w.Constraints) + len(w.Foreign) + len(w.Validate)
+	for i := range tables {
+		if !tables[i].Late() {
+			n += len(w.Table[i]) + len(w.Unique[i]) + 1 // and its ANALYZE
+		}
+	}
+	return n
+}
+
+// ensureSlot makes the publication and then the slot, in that order (FACTS: a slot that is older
+// than its publication cannot stream it), and waits for what ran at that moment.
+func (j *job) ensureSlot(ctx context.Context) (slotRecord, error) {
+	var s slotRecord
+	began, err := j.store.Get(keySlot, &s)
+	if err != nil {
+		return s, err
+	}
+	conn, err := j.source.Connect(ctx, "slot")
+	if err != nil {
+		return s, err
+	}
+	defer conn.Close()
+	if !s.Made {
+		if s, err = j.makeSlot(ctx, conn, began); err != nil {
+			return s, err
+		}
+	}
+	if !s.Waited {
+		err := slot.AwaitRunning(ctx, conn, s.Xmax, func(b []slot.Blocker) {
+			j.tracker.Wait("transactions that ran when the slot was made: " + slot.Describe(b))
+		})
+		if err != nil {
+			return s, err
+		}
+		j.tracker.Wait("")
+		s.Waited = true
+	}
+	return s, j.store.Put(keySlot, s)
+}
+
+// makeSlot makes the slot. began says that an earlier run meant to: a slot of our name is then its,
+// nothing has been read by it, and it is made anew.
+func (j *job) makeSlot(ctx context.Context, conn *pg.Conn, began bool) (slotRecord, error) {
+	var s slotRecord
+	if err := source.EnsurePublication(ctx, conn, j.rec.Publication, j.published); err != nil {
+		return s, err
+	}
+	st, err := slot.Inspect(ctx, conn, j.rec.Slot)
+	if err != nil {
+		return s, err
+	}
+	if st.Exists && !began {
+		return s, fault.New(fault.Preflight, fmt.Errorf("replication slot %s exists already", j.rec.Slot),
+			"if nobody needs it: SELECT pg_drop_replication_slot("+pg.Literal(j.rec.Slot)+"); else choose another --slot-name")
+	}
+	if err := j.store.Put(keySlot, s); err != nil {
+		return s, err
+	}
+	if st.Exists {
+		if err := slot.Drop(ctx, conn, j.rec.Slot, j.source.Name()); err != nil {
+			return s, err
+		}
+	}
+	j.o.Hook("engine: before slot")
+	stop := j.showBlockers(ctx)
+	defer stop()
+	if s.Consistent, err = slot.Create(ctx, conn, j.rec.Slot); err != nil {
+		return s, fault.New(fault.Source, fmt.Errorf("make replication slot %s: %w", j.rec.Slot, err), "replicator check tells what is missing")
+	}
+	xmax, err := conn.Value(ctx, "SELECT pg_snapshot_xmax(pg_current_snapshot())")
+	if err != nil {
+		return s, err
+	}
+	if s.Xmax, err = strconv.ParseUint(xmax, 10, 64); err != nil {
+		return s, err
+	}
+	s.Made = true
+	j.o.Hook("engine: slot made")
+	return s, j.store.Put(keySlot, s)
+}
+
+// showBlockers says, while the slot is being made, whom the server waits for.
+func (j *job) showBlockers(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		conn, err := j.source.Connect(ctx, "watch")
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for pause(ctx, retryMost) == nil {
+			if b, err := slot.Blockers(ctx, conn, 0); err == nil && len(b) > 0 {
+				j.tracker.Wait("making the slot waits for " + slot.Describe(b))
+			}
+		}
+	}()
+	return func() { cancel(); <-gone; j.tracker.Wait("") }
+}
+
+// openLog opens the change log. A new one begins where the slot does.
+func (j *job) openLog(s slotRecord) error {
+	var err error
+	j.changes, err = changelog.Open(changelog.Options{
+		Dir: filepath.Join(j.o.Dir, "changes"), Job: j.rec.Job, Start: s.Consistent, Budget: j.o.LogBudget, Compress: true,
+		Logger: j.log, Hook: j.o.Hook,
+	})
+	return err
+}

@@ -1,0 +1,58 @@
+package replicator
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"replicator/replicator/pg"
+)
+
+// persist runs f until it succeeds, ctx ends, or it fails for a reason that does not go away. A lost
+// connection and what the server calls transient do: a hospital's servers restart at night, and the
+// job waits for them. what names the work in logs and in status.
+func (j *job) persist(ctx context.Context, what string, f func() error) error {
+	wait := retryFirst
+	for {
+		began := time.Now()
+		err := f()
+		if err == nil || ctx.Err() != nil || !retryable(err) {
+			if err == nil {
+				j.tracker.Wait("")
+			}
+			return err
+		}
+		if time.Since(began) > retryMost {
+			wait = retryFirst // it worked for a while: a new trouble, not the old one
+		}
+		j.log.Warn("trying again", "what", what, "error", err, "wait", wait)
+		j.tracker.Fail(err)
+		j.tracker.Wait(what + ": " + err.Error())
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, retryMost)
+	}
+}
+
+// retryable says which errors go away by themselves.
+func retryable(err error) bool {
+	return pg.Lost(err) || pg.Transient(err) || errors.Is(err, errAgain) ||
+		pg.State(err) == "55006" // the slot is still held by our own dead session
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// interrupted reports whether err only says that we were told to stop.
+func interrupted(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || pg.State(err) == "57014" || pg.Lost(err) || errors.Is(err, ctx.Err()))
+}

@@ -1,0 +1,180 @@
+package target
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"replicator/checksum"
+	"replicator/checksum/frame"
+	"replicator/chunker"
+	"replicator/replicator/pg"
+)
+
+// Reset implements End.
+func (l *Local) Reset(ctx context.Context, t *chunker.Table) error {
+	err := l.transaction(ctx, l.writers, func(c *pg.Conn) error {
+		if err := l.empty(ctx, c, t); err != nil {
+			return err
+		}
+		_, err := c.Query(ctx, "DELETE FROM replicator.receipt WHERE job = $1 AND tbl = $2::int", l.cfg.Job, strconv.Itoa(t.Ordinal))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("start %s over: %w", t, err)
+	}
+	return nil
+}
+
+// empty truncates t where that is allowed and deletes its rows where it is not: without the right,
+// or with a foreign key from elsewhere.
+func (l *Local) empty(ctx context.Context, c *pg.Conn, t *chunker.Table) error {
+	if err := c.Exec(ctx, "SAVEPOINT empty; TRUNCATE ONLY "+t.Qualified()); err == nil || (pg.State(err) != "42501" && pg.State(err) != "0A000") {
+		return err
+	}
+	return c.Exec(ctx, "ROLLBACK TO SAVEPOINT empty; DELETE FROM ONLY "+t.Qualified())
+}
+
+// chunkWriter is a transaction with a COPY in it, fed with frames through a pipe.
+type chunkWriter struct {
+	end   *Local
+	conn  *pg.Conn
+	table *chunker.Table
+	chunk *chunker.Chunk
+
+	digest *checksum.Hasher
+	bytes  int64
+	raw    []byte // the frame opened last, reused
+	pipe   *io.PipeWriter
+	result chan copied // what became of the COPY
+	ended  bool
+}
+
+type copied struct {
+	rows int64
+	err  error
+}
+
+// Chunk implements End.
+func (l *Local) Chunk(ctx context.Context, t *chunker.Table, c *chunker.Chunk, replace bool) (ChunkWriter, error) {
+	conn, err := l.writers.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &chunkWriter{end: l, conn: conn, table: t, chunk: c, digest: checksum.NewHasher(), result: make(chan copied, 1)}
+	if err := w.begin(ctx, replace); err != nil {
+		w.rollback()
+		return nil, fmt.Errorf("begin chunk %d of %s: %w", c.Ordinal, t, err)
+	}
+	r, p := io.Pipe()
+	w.pipe = p
+	go func() {
+		rows, err := conn.CopyFrom(ctx, r, chunker.CopyIn(t))
+		r.CloseWithError(cmp.Or(err, io.ErrClosedPipe)) // a COPY that ended takes no more
+		w.result <- copied{rows, err}
+	}()
+	return w, nil
+}
+
+func (w *chunkWriter) begin(ctx context.Context, replace bool) error {
+	if err := w.conn.Exec(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	if err := w.end.fence(ctx, w.conn); err != nil {
+		return err
+	}
+	if !replace {
+		return nil
+	}
+	where := "true"
+	if w.chunk.Kind == chunker.Range {
+		where = w.chunk.Where(w.table)
+	}
+	if err := w.conn.Exec(ctx, fmt.Sprintf("DELETE FROM ONLY %s WHERE %s", w.table.Qualified(), where)); err != nil {
+		return err
+	}
+	_, err := w.conn.Query(ctx, "DELETE FROM replicator.receipt WHERE job = $1 AND tbl = $2::int AND chunk = $3::int",
+		w.end.cfg.Job, strconv.Itoa(w.chunk.Table), strconv.Itoa(w.chunk.Ordinal))
+	return err
+}
+
+// Write implements ChunkWriter. It returns when the COPY has taken the bytes.
+func (w *chunkWriter) Write(_ context.Context, sealed []byte) error {
+	_, raw, err := frame.Open(sealed, w.raw[:0])
+	if err != nil {
+		return fmt.Errorf("chunk %d of %s: %w", w.chunk.Ordinal, w.table, err)
+	}
+	_, _ = w.digest.Write(raw)
+	w.bytes += int64(len(raw))
+	if _, err := w.pipe.Write(raw); err != nil {
+		return fmt.Errorf("copy into %s chunk %d: %w", w.table, w.chunk.Ordinal, err)
+	}
+	return nil
+}
+
+// Commit implements ChunkWriter.
+func (w *chunkWriter) Commit(ctx context.Context, r chunker.Receipt) error {
+	w.pipe.Close()
+	res := <-w.result
+	w.ended = true
+	err := res.err
+	if err == nil {
+		err = w.check(r, res.rows)
+	}
+	if err == nil {
+		_, err = w.conn.Query(ctx, `INSERT INTO replicator.receipt (job, tbl, chunk, rows, bytes, digest, snapshot)
+			VALUES ($1, $2::int, $3::int, $4::bigint, $5::bigint, $6, $7)`, w.end.cfg.Job, strconv.Itoa(r.Table), strconv.Itoa(r.Chunk),
+			strconv.FormatInt(r.Rows, 10), strconv.FormatInt(r.Bytes, 10), r.Digest, r.Snapshot.String())
+	}
+	if err == nil {
+		w.end.cfg.Hook("target: chunk before commit")
+		err = w.conn.Exec(ctx, "COMMIT")
+	}
+	if err != nil {
+		w.rollback()
+		return fmt.Errorf("commit chunk %d of %s: %w", r.Chunk, w.table, err)
+	}
+	w.end.cfg.Hook("target: chunk after commit")
+	w.end.writers.give(w.conn)
+	return nil
+}
+
+// check holds what arrived against what was sent (invariant I2).
+func (w *chunkWriter) check(r chunker.Receipt, rows int64) error {
+	got := w.digest.Digest().String()
+	if rows != r.Rows || w.bytes != r.Bytes || got != r.Digest {
+		return fmt.Errorf("sent %d rows, %d bytes, digest %s; arrived %d rows, %d bytes, digest %s: %w",
+			r.Rows, r.Bytes, r.Digest, rows, w.bytes, got, frame.ErrCorrupt)
+	}
+	return nil
+}
+
+// Abort implements ChunkWriter.
+func (w *chunkWriter) Abort() {
+	if w.ended {
+		return
+	}
+	w.ended = true
+	w.pipe.CloseWithError(errAborted)
+	<-w.result
+	w.rollback()
+}
+
+var errAborted = errors.New("chunk aborted")
+
+// rollback ends the transaction and gives the session back, or closes it.
+func (w *chunkWriter) rollback() {
+	if !w.conn.Raw().IsClosed() {
+		ctx, cancel := context.WithTimeout(context.Background(), rollbackWait)
+		defer cancel()
+		_ = w.conn.Exec(ctx, "ROLLBACK")
+	}
+	w.end.writers.give(w.conn)
+}
+
+// rollbackWait bounds a ROLLBACK to a server that may be gone; the session is closed after it.
+const rollbackWait = 10 * time.Second

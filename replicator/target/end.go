@@ -1,0 +1,78 @@
+package target
+
+import (
+	"context"
+
+	"replicator/checksum"
+	"replicator/chunker"
+	"replicator/replicator/apply"
+	"replicator/replicator/schema"
+	"replicator/wal"
+)
+
+// End is the target end as the engine sees it. All methods may be called at once from several
+// goroutines. A method either committed what it was asked for or it did not; where the connection
+// broke in between, the caller asks (Receipt, State) and repeats. The caller retries, not the End.
+type End interface {
+	// Open takes the job over: it waits for a dead engine's sessions to end, raises the epoch and
+	// returns what the target holds. fault.Fenced when another engine is alive.
+	Open(ctx context.Context, create bool) (State, error)
+	// State is what the target holds now.
+	State(ctx context.Context) (State, error)
+	// Receipt is the receipt of one chunk, or nil.
+	Receipt(ctx context.Context, table, chunk int) (*chunker.Receipt, error)
+	// Reset empties a table and forgets its receipts: it starts over.
+	Reset(ctx context.Context, t *chunker.Table) error
+	// Chunk begins to write a chunk. With replace, the rows of its range and its receipt go first.
+	Chunk(ctx context.Context, t *chunker.Table, c *chunker.Chunk, replace bool) (ChunkWriter, error)
+	// Follow applies changes until cfg.Until, an error, or the end of ctx.
+	Follow(ctx context.Context, cfg FollowConfig, src apply.Source) (apply.Result, error)
+	// Step runs one schema step once: a step that has run is skipped. note tells what was tolerated.
+	Step(ctx context.Context, s *schema.Step) (note string, err error)
+	// Steps runs steps in order, several to a transaction; progress is called after each group.
+	Steps(ctx context.Context, steps []schema.Step, progress func(finished int)) (notes []string, err error)
+	// Undo takes steps back that have run, the last one first; they can run again.
+	Undo(ctx context.Context, steps []schema.Step) error
+	// Fingerprint reads a whole table. jobs is the number of sessions that share the work.
+	Fingerprint(ctx context.Context, t *chunker.Table, jobs int) (checksum.Set, error)
+	// SetSequences sets the sequences' positions.
+	SetSequences(ctx context.Context, seqs []schema.SequenceValue) error
+	// Facts tells what the target is.
+	Facts(ctx context.Context) (Facts, error)
+	// SetPhase records the phase where everybody with access to the target can read it.
+	SetPhase(ctx context.Context, phase string) error
+	// Drop removes schema replicator's rows of this job, and the schema with the last job.
+	Drop(ctx context.Context) error
+	Close() error
+}
+
+// State is what the target holds of a job.
+type State struct {
+	Epoch    int64
+	Phase    string
+	Receipts []chunker.Receipt
+	Applied  wal.LSN // lowest position of all shards
+	Replica  bool    // our sessions may set session_replication_role = replica
+}
+
+// Facts is what is told of the target database.
+type Facts struct {
+	Name, ServerVersion, SystemID string // SystemID is "" where our role may not see it
+}
+
+// ChunkWriter takes the frames of one chunk, in order. Exactly one of Commit and Abort ends it.
+type ChunkWriter interface {
+	// Write takes a sealed frame of kind Rows; the frame may be reused once Write returns.
+	Write(ctx context.Context, frame []byte) error
+	// Commit checks rows, bytes and digest against what was written and commits rows and receipt together.
+	Commit(ctx context.Context, r chunker.Receipt) error
+	Abort()
+}
+
+// FollowConfig says which changes are applied and how far.
+type FollowConfig struct {
+	Tables []chunker.Table   // published tables
+	Chunks [][]chunker.Chunk // by Table.Ordinal; nil after the consistent point: every change is due
+	Until  string            // content of the marker at which to return
+	Report func(apply.Progress)
+}

@@ -1,0 +1,99 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"replicator/checksum"
+	"replicator/chunker"
+	"replicator/replicator/apply"
+	"replicator/replicator/pg"
+	"replicator/replicator/schema"
+)
+
+// Follow implements End.
+func (l *Local) Follow(ctx context.Context, cfg FollowConfig, src apply.Source) (apply.Result, error) {
+	ac := apply.Config{
+		Connect: l.writer, Job: l.cfg.Job, Epoch: l.epoch, Tables: cfg.Tables, Until: cfg.Until,
+		Limits: l.cfg.Limits, Logger: l.cfg.Logger, Progress: cfg.Report, Hook: l.cfg.Hook,
+	}
+	if cfg.Chunks != nil {
+		st, err := l.State(ctx)
+		if err != nil {
+			return apply.Result{}, err
+		}
+		if ac.Filter, err = newFilter(cfg.Tables, cfg.Chunks, st.Receipts); err != nil {
+			return apply.Result{}, err
+		}
+	}
+	return apply.Run(ctx, ac, src)
+}
+
+// Facts implements End.
+func (l *Local) Facts(ctx context.Context) (Facts, error) {
+	var f Facts
+	err := l.plain.use(ctx, func(c *pg.Conn) error {
+		row, err := c.Row(ctx, "SELECT current_database(), current_setting('server_version')")
+		if err != nil {
+			return err
+		}
+		f.Name, f.ServerVersion = row[0], row[1]
+		f.SystemID, err = c.Value(ctx, "SELECT system_identifier FROM pg_control_system()")
+		if pg.State(err) == "42501" {
+			return nil
+		}
+		return err
+	})
+	return f, err
+}
+
+// Fingerprint implements End.
+func (l *Local) Fingerprint(ctx context.Context, t *chunker.Table, jobs int) (checksum.Set, error) {
+	set, err := chunker.Fingerprint(ctx, t, jobs, func(ctx context.Context) (*pg.Conn, error) { return l.connect(ctx, "fingerprint") })
+	if err != nil {
+		return set, fmt.Errorf("fingerprint of %s on the target: %w", t, err)
+	}
+	return set, nil
+}
+
+// SetSequences implements End.
+func (l *Local) SetSequences(ctx context.Context, seqs []schema.SequenceValue) error {
+	return l.transaction(ctx, l.plain, func(c *pg.Conn) error {
+		var errs []error
+		for _, s := range seqs {
+			// setval belongs to no transaction and is the same when it is repeated.
+			_, err := c.Query(ctx, "SELECT setval($1::regclass, $2::bigint, $3::boolean)",
+				s.Qualified(), s.Last, s.Called)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("set sequence %s: %w", &s.Relation, err))
+				break
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// Drop implements End.
+func (l *Local) Drop(ctx context.Context) error {
+	return l.plain.use(ctx, func(c *pg.Conn) error {
+		has, err := c.Value(ctx, "SELECT to_regclass('replicator.job') IS NOT NULL")
+		if err != nil || has == "f" {
+			return err
+		}
+		job := pg.Literal(l.cfg.Job)
+		var sql strings.Builder
+		for _, t := range []string{"receipt", "position", "step", "job"} {
+			fmt.Fprintf(&sql, "DELETE FROM replicator.%s WHERE job = %s;\n", t, job)
+		}
+		if err := c.Exec(ctx, sql.String()); err != nil {
+			return err
+		}
+		left, err := c.Value(ctx, "SELECT count(*) FROM replicator.job")
+		if err != nil || left != "0" {
+			return err
+		}
+		return c.Exec(ctx, "DROP SCHEMA replicator CASCADE")
+	})
+}

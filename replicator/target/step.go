@@ -1,0 +1,149 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"replicator/replicator/fault"
+	"replicator/replicator/pg"
+	"replicator/replicator/schema"
+)
+
+// stepsPerTransaction bounds the locks that one transaction of schema steps takes:
+// max_locks_per_transaction is 64 by default.
+const stepsPerTransaction = 32
+
+// Steps implements End. A group that fails is run again step by step, to find and name the one.
+func (l *Local) Steps(ctx context.Context, steps []schema.Step, progress func(int)) ([]string, error) {
+	var notes []string
+	finished := 0
+	for group := range slices.Chunk(steps, stepsPerTransaction) {
+		err := l.transaction(ctx, l.plain, func(c *pg.Conn) error {
+			for i := range group {
+				if err := l.runStep(ctx, c, &group[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			n, err := l.oneByOne(ctx, group)
+			notes = append(notes, n...)
+			if err != nil {
+				return notes, err
+			}
+		}
+		finished += len(group)
+		if progress != nil {
+			progress(finished)
+		}
+	}
+	return notes, nil
+}
+
+func (l *Local) oneByOne(ctx context.Context, steps []schema.Step) ([]string, error) {
+	var notes []string
+	for i := range steps {
+		note, err := l.Step(ctx, &steps[i])
+		if note != "" {
+			notes = append(notes, note)
+		}
+		if err != nil {
+			return notes, err
+		}
+	}
+	return notes, nil
+}
+
+// Step implements End.
+func (l *Local) Step(ctx context.Context, s *schema.Step) (string, error) {
+	err := l.transaction(ctx, l.plain, func(c *pg.Conn) error { return l.runStep(ctx, c, s) })
+	if err == nil {
+		return "", nil
+	}
+	if slices.Contains(s.Tolerate, pg.State(err)) {
+		note := fmt.Sprintf("%s left out: %v", s.Name, err)
+		return note, l.transaction(ctx, l.plain, func(c *pg.Conn) error {
+			_, err := l.markStep(ctx, c, s)
+			return err
+		})
+	}
+	err = fmt.Errorf("%s: %w", s.Name, err)
+	if pg.State(err) == "42501" {
+		return "", fault.New(fault.Target, err, "grant the missing right to the target role: see replicator sql target-setup")
+	}
+	return "", err
+}
+
+// runStep marks the step and runs it in the same transaction, so that it runs once (I8).
+func (l *Local) runStep(ctx context.Context, c *pg.Conn, s *schema.Step) error {
+	fresh, err := l.markStep(ctx, c, s)
+	if err != nil || !fresh {
+		return err
+	}
+	var sql strings.Builder
+	for name, value := range s.Settings {
+		fmt.Fprintf(&sql, "SELECT pg_catalog.set_config(%s, %s, true);\n", pg.Literal(name), pg.Literal(value))
+	}
+	role, err := l.asOwner(ctx, c, s.Owner)
+	if err != nil {
+		return err
+	}
+	sql.WriteString(role)
+	sql.WriteString(s.SQL)
+	if err := c.Exec(ctx, sql.String()); err != nil {
+		return err
+	}
+	if role != "" {
+		return c.Exec(ctx, "RESET ROLE")
+	}
+	return nil
+}
+
+// markStep reports whether the step had not run before.
+func (l *Local) markStep(ctx context.Context, c *pg.Conn, s *schema.Step) (bool, error) {
+	rows, err := c.Query(ctx, "INSERT INTO replicator.step (job, step) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1", l.cfg.Job, s.ID)
+	return len(rows) == 1, err
+}
+
+// asOwner is the SET ROLE that a step needs: none where our role has the owner's rights anyway
+// (superuser, or a member that inherits), the owner where we may only become it.
+func (l *Local) asOwner(ctx context.Context, c *pg.Conn, owner string) (string, error) {
+	if owner == "" {
+		return "", nil
+	}
+	row, err := c.Query(ctx, `SELECT pg_has_role(r.oid, 'USAGE'), pg_has_role(r.oid, 'MEMBER') FROM pg_roles r WHERE rolname = $1`, owner)
+	if err != nil || len(row) == 0 {
+		return "", err
+	}
+	if row[0][0] == "f" && row[0][1] == "t" {
+		return "SET LOCAL ROLE " + pg.Ident(owner) + ";\n", nil
+	}
+	return "", nil
+}
+
+// Undo implements End.
+func (l *Local) Undo(ctx context.Context, steps []schema.Step) error {
+	for _, s := range slices.Backward(steps) {
+		if s.Undo == "" {
+			continue
+		}
+		err := l.transaction(ctx, l.plain, func(c *pg.Conn) error {
+			rows, err := c.Query(ctx, "DELETE FROM replicator.step WHERE job = $1 AND step = $2 RETURNING 1", l.cfg.Job, s.ID)
+			if err != nil || len(rows) == 0 {
+				return err
+			}
+			role, err := l.asOwner(ctx, c, s.Owner)
+			if err != nil {
+				return err
+			}
+			return c.Exec(ctx, role+s.Undo)
+		})
+		if err != nil {
+			return fmt.Errorf("undo %s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
