@@ -29,9 +29,9 @@ type Request struct {
 	Fence    string        `json:"fence,omitempty"`
 	Verify   string        `json:"verify,omitempty"`
 	Rehearse bool          `json:"rehearse,omitempty"`
-	Abort    bool          `json:"abort,omitempty"`
-	Timeout  time.Duration `json:"timeout_ns,omitempty"`
+	Abort    bool          `json:"abort,omitempty"` // only lift the fence of an interrupted attempt
 	MaxLag   int64         `json:"max_lag_bytes,omitempty"`
+	Timeout  time.Duration `json:"timeout_ns,omitempty"`
 }
 
 // message is a line of the catch-up's answer: an event, or at the end how it ended.
@@ -79,8 +79,8 @@ func (s *server) end() {
 
 // Why a catch-up was told to stop.
 var (
-	errAborted    = errors.New("the catch-up was told to stop")
-	errClientGone = errors.New("the client of the catch-up went away")
+	errAborted    = fault.New(fault.Interrupted, errors.New("the catch-up was told to stop"), "")
+	errClientGone = fault.New(fault.Interrupted, errors.New("the client of the catch-up went away"), "")
 )
 
 // abort tells the running catch-up to stop and returns at once; how it ends is told to whoever
