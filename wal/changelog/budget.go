@@ -37,6 +37,7 @@ func (l *Log) alarm(what string) {
 		return
 	}
 	l.full = true
+	l.wake()
 	l.opt.Logger.Error(what, "bytes", l.bytes, "budget", l.opt.Budget, "lsn", l.durable)
 }
 

@@ -1,6 +1,7 @@
 package changelog
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -193,7 +194,7 @@ func put(t testing.TB, fs vfs.FS, path string, b []byte) {
 	t.Helper()
 	f, err := fs.Create(path, writeCategory)
 	check(t, err)
-	_, err = f.Write(b)
+	_, err = f.Write(bytes.Clone(b)) // a vfs.File may scribble on what it is given
 	check(t, err)
 	check(t, f.Sync())
 	check(t, f.Close())
