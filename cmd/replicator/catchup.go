@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"replicator/replicator"
+	"replicator/replicator/catchup"
+	"replicator/replicator/source"
+)
+
+func catchupCommand() command {
+	return command{
+		name:  "catchup",
+		short: "the window: fence, drain, finish, verify, open, report",
+		long: `
+Fences the source, applies all that it wrote, copies what changes do not carry (late and unlogged
+tables, sequences), makes triggers and rules, compares both sides, opens the target and reports.
+The running seed does it; where none runs, this command does it itself.
+
+Until the target is opened every way out lifts the fence again: a gate or a comparison that fails,
+the timeout, Ctrl-C, the end of this command. At no time do both sides take writes.
+
+--rehearse measures what it would take and changes nothing. The report is kept as JSON and HTML
+below --report-dir. Exit code 3 if a gate is closed, 7 if the sides differ.`,
+		examples: `
+replicator catchup --dir /var/lib/replicator/emr --rehearse
+replicator catchup --dir /var/lib/replicator/emr --timeout 45m
+replicator catchup --fence operator        # the applications are stopped by other means
+replicator catchup --abort                 # lift the fence of an attempt that was killed`,
+		define: defineCatchup,
+	}
+}
+
+func defineCatchup(a *app, f *pflag.FlagSet) action {
+	var dsn connections
+	var o replicator.CatchupOptions
+	var fence, verify, reports string
+	defineDir(a, f, &o.Dir)
+	dsn.define(a, f)
+	f.Var(newChoice(&fence, "database", "database", "operator"), "fence", "who stops the writes: `database|operator`: replicator on the source, or you")
+	f.Var(newChoice(&verify, "full", "full", "late", "none"), "verify", "what is compared before the target opens: `full|late|none`")
+	f.BoolVar(&o.Rehearse, "rehearse", false, "measure, change nothing")
+	f.BoolVar(&o.Abort, "abort", false, "lift the fence of an interrupted attempt, nothing else")
+	f.DurationVar(&o.Timeout, "timeout", 0, "give up and lift the fence after this `time`, as in 45m; 0 is no limit")
+	f.Var(size{&o.MaxLag}, "max-lag", "do not begin with more `bytes` of WAL to apply (default 1GB)")
+	f.StringVar(&reports, "report-dir", "", "`directory` for the reports (default reports in --dir)")
+	return func(ctx context.Context, _ []string) error {
+		if o.Abort && o.Rehearse {
+			return usage("--abort and --rehearse exclude each other", "see replicator catchup --help")
+		}
+		o.Source, o.Target = dsn.get()
+		o.Fence, o.Verify = source.FenceMode(fence), catchup.Verify(verify)
+		o.Logger = a.logger()
+		report, err := replicator.Catchup(ctx, o, a.tell)
+		if report == nil {
+			return a.aborted(o, err)
+		}
+		return errors.Join(err, a.report(report, reportDir(reports, o.Dir)))
+	}
+}
+
+// tell shows an event while the catch-up runs.
+func (a *app) tell(e catchup.Event) {
+	if a.logFormat == "json" {
+		a.logger().Info("catchup", "step", e.Step, "state", e.State, "seconds", e.Seconds, "text", e.Text)
+		return
+	}
+	fmt.Fprintln(a.stderr, oneLine(e.String()))
+}
+
+// aborted ends a catch-up that has no report, as --abort has none.
+func (a *app) aborted(o replicator.CatchupOptions, err error) error {
+	if err != nil || !o.Abort {
+		return err
+	}
+	if a.json {
+		return a.writeJSON(map[string]any{"version": 1, "fence": "lifted"})
+	}
+	_, err = fmt.Fprintln(a.stdout, "The fence is lifted: the source takes writes again.")
+	return err
+}

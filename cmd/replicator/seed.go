@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"replicator/replicator"
+	"replicator/replicator/status"
+)
+
+func seedCommand() command {
+	return command{
+		name:  "seed",
+		short: "copy, then follow; resumes by itself",
+		long: `
+Moves the schema, copies all rows in parallel, builds indexes and constraints, and then follows the
+source until it is told to stop. The source stays in use. SIGTERM or Ctrl-C stop it in good order
+(exit code 130); the same command goes on where it was, and so it does after a crash of anything.
+
+Run check first. Progress is shown on stderr, and by replicator status in a second terminal.`,
+		examples: `
+replicator seed --source 'service=emr_old' --target 'service=emr_new' --dir /var/lib/replicator/emr
+replicator seed --dir /var/lib/replicator/emr                 # goes on with it
+replicator seed ... --priority 'ed.*,record.patient' -j 8     # the emergency department first
+replicator seed ... --exclude-schema 'tmp*' --until consistent`,
+		define: defineSeed,
+	}
+}
+
+func defineSeed(a *app, f *pflag.FlagSet) action {
+	var dsn connections
+	var o replicator.Options
+	dsn.define(a, f)
+	defineDir(a, f, &o.Dir)
+	f.IntVarP(&o.Jobs, "jobs", "j", 0, "sessions that copy (default one a processor, 4 at most)")
+	f.IntVar(&o.IndexJobs, "index-jobs", 0, "sessions that build indexes (default as many as copy)")
+	defineSelection(f, &o.Select)
+	f.Var(patterns{&o.Priority}, "priority", "tables that match these `patterns` first, in this order, with commas between")
+	f.Var(newChoice(&o.NoKey, "late", "late", "full"), "no-key", "tables without key: `late|full`: copied at the fence, or followed with REPLICA IDENTITY FULL")
+	f.Var(newChoice(&o.Confirm, "synced", "synced", "applied"), "confirm", "when the source may forget WAL: `synced|applied`: it is safe on this disk, or applied on the target")
+	f.Var(newChoice(&o.Until, "", "copied", "consistent"), "until", "end there: `copied|consistent` (default: follow)")
+	f.StringVar(&o.Slot, "slot", "", "`name` of the replication slot (default derived from the database's)")
+	f.StringVar(&o.Publication, "publication", "", "`name` of the publication (default the slot's)")
+	f.Var(size{&o.LogBudget}, "log-budget", "most `bytes` of change log on this disk, as in 200GB; 0 is no limit")
+	return func(ctx context.Context, _ []string) error {
+		o.Source, o.Target = dsn.get()
+		o.Logger = a.logger()
+		return seed(ctx, a, o)
+	}
+}
+
+// seed runs the engine and shows how far it is.
+func seed(ctx context.Context, a *app, o replicator.Options) error {
+	p := &progress{a: a, log: o.Logger}
+	o.OnTracker = func(t *status.Tracker) { p.begin(ctx, t) }
+	err := replicator.Seed(ctx, o)
+	last, opened := p.end()
+	if err != nil || !opened {
+		return err
+	}
+	if a.json {
+		return a.writeLine(last)
+	}
+	if _, err := fmt.Fprintln(a.stdout, status.Line(last)); err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}
