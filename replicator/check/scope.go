@@ -42,7 +42,8 @@ func (r *run) inScope(ctx context.Context, sql string) ([][]string, error) {
 }
 
 // moving lists the objects that move and have an owner, as class, object, namespace, owner. Members
-// of extensions come with their extension.
+// of extensions come with their extension, and what belongs to another object with that: a range
+// type's constructors are even owned by the bootstrap superuser, whoever made the type.
 func (r *run) moving() string {
 	sql := `SELECT 'pg_class'::regclass::oid AS class, c.oid AS obj, c.relnamespace AS nsp, c.relowner AS owner FROM pg_class c
 		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c') AND c.relpersistence <> 't' AND `
@@ -58,5 +59,5 @@ func (r *run) moving() string {
 		UNION ALL
 		SELECT 'pg_namespace'::regclass, oid, oid, nspowner FROM pg_namespace
 		WHERE oid = ANY ($2::oid[]) AND NOT (nspname = 'public' AND nspowner < 16384)
-		) AS o WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = o.class AND e.objid = o.obj AND e.deptype = 'e')`
+		) AS o WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = o.class AND e.objid = o.obj AND e.deptype IN ('e', 'i'))`
 }

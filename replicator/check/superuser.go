@@ -8,8 +8,8 @@ import (
 // firstUserOID is the first OID of an object that is not PostgreSQL's own.
 const firstUserOID = "16384"
 
-// superuserKinds are objects that only a superuser can make, outside of extensions. Functions and
-// types lie in schemas ($2), the others in the database.
+// superuserKinds are objects that only a superuser can make, outside of extensions and not as a part
+// of another. Functions and types lie in schemas ($2), the others in the database.
 const superuserKinds = `SELECT kind, name FROM (
 	SELECT 'event trigger' AS kind, evtname::text AS name, 'pg_event_trigger'::regclass AS class, oid FROM pg_event_trigger
 	UNION ALL
@@ -37,7 +37,7 @@ const superuserKinds = `SELECT kind, name FROM (
 	UNION ALL
 	SELECT 'text search template', tmplname, 'pg_ts_template'::regclass, oid FROM pg_ts_template WHERE tmplnamespace = ANY ($2::oid[])
 ) AS o WHERE $1::oid[] IS NOT NULL
-	AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype = 'e')
+	AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype IN ('e', 'i'))
 ORDER BY kind, name`
 
 // superuserObjects: the engine goes on without what it may not make; whether the application does
