@@ -1,0 +1,77 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"replicator/chunker"
+	"replicator/replicator/pg"
+)
+
+// Source gives the change log's sealed frames in order. Next blocks until there is one; the frame
+// is valid until the next call. io.EOF says that there will never be another, and Run returns
+// once everything before it is applied. Next is called from one goroutine.
+type Source interface {
+	Next(ctx context.Context) ([]byte, error)
+}
+
+// Limits bound a window. A transaction beyond them is applied in pieces of this size.
+type Limits struct {
+	Changes int           // row changes; default 10,000
+	Bytes   int64         // of messages and values held; default 8 MiB
+	Delay   time.Duration // age at which an open window is closed although more keeps coming; default 500 ms
+}
+
+// Config says what is applied, where and how far.
+type Config struct {
+	// Connect opens a session on the target, with session_replication_role = replica where that
+	// is granted. It is called again after every lost connection.
+	Connect func(context.Context) (*pg.Conn, error)
+	Job     string
+	Epoch   int64 // of this engine; another epoch in the target's job row means fenced
+
+	Tables []chunker.Table
+	Filter Filter // nil: every change is due
+	Limits Limits
+	// Until is the content of a marker: Run returns once the window that ends with it has been
+	// committed. A marker that the target had already passed when Run began ends it as well, if
+	// the source still gives it. Empty: follow until ctx ends.
+	Until string
+
+	Logger   *slog.Logger
+	Progress func(Progress)     // called after every commit, from Run's goroutine; may be nil
+	Hook     func(point string) // dangerous instants, for tests; may be nil
+}
+
+// The dangerous instants that Config.Hook is told of.
+const (
+	BeforeCommit = "apply: before commit"
+	AfterCommit  = "apply: after commit"
+)
+
+func (cfg *Config) validate() error {
+	if cfg.Connect == nil || cfg.Job == "" {
+		return fmt.Errorf("apply: config needs Connect and Job")
+	}
+	if cfg.Limits.Changes <= 0 {
+		cfg.Limits.Changes = 10_000
+	}
+	if cfg.Limits.Bytes <= 0 {
+		cfg.Limits.Bytes = 8 << 20
+	}
+	if cfg.Limits.Delay <= 0 {
+		cfg.Limits.Delay = 500 * time.Millisecond
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Hook == nil {
+		cfg.Hook = func(string) {}
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = func(Progress) {}
+	}
+	return nil
+}
