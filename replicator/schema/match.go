@@ -34,12 +34,3 @@ func Matching(ctx context.Context, conn *pg.Conn, tables []chunker.Table, patter
 	}
 	return first, nil
 }
-
-// Only is the selection of exactly these tables.
-func Only(tables []chunker.Table) Selection {
-	var s Selection
-	for i := range tables {
-		s.Tables = append(s.Tables, tables[i].Qualified())
-	}
-	return s
-}

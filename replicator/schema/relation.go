@@ -21,14 +21,6 @@ func (r *Relation) Qualified() string { return pg.Ident(r.Schema, r.Name) }
 // String is the name for people and logs.
 func (r *Relation) String() string { return r.Schema + "." + r.Name }
 
-// Sequence is a sequence, free, owned by a column (serial) or part of one (identity).
-type Sequence struct {
-	Relation
-	Table    uint32 `json:"table,omitempty"` // OID of the table that owns it, 0 none
-	Column   string `json:"column,omitempty"`
-	Identity bool   `json:"identity,omitempty"`
-}
-
 // ForeignTable is a table that lives elsewhere: its definition moves, its rows do not.
 type ForeignTable struct {
 	Relation
@@ -39,28 +31,6 @@ type ForeignTable struct {
 type PartitionedTable struct {
 	Relation
 	Parent uint32 `json:"parent,omitempty"` // OID of the partitioned table above it, 0 at the root
-}
-
-// Sequences lists the sequences that sel means. As with pg_dump, a table brings along those that
-// its columns own.
-func Sequences(ctx context.Context, conn *pg.Conn, sel Selection) ([]Sequence, error) {
-	rows, err := relations(ctx, conn, sel, `SELECT c.oid, n.nspname, c.relname, r.rolname,
-			COALESCE(o.refobjid, 0), COALESCE(a.attname, ''), COALESCE(o.deptype = 'i', false)
-		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
-			LEFT JOIN pg_depend o ON o.classid = 'pg_class'::regclass AND o.objid = c.oid
-				AND o.refclassid = 'pg_class'::regclass AND o.deptype IN ('a', 'i') AND o.refobjsubid > 0
-			LEFT JOIN pg_attribute a ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid
-		WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND NOT `+member+` AND `+userSchema+`
-			AND (o.refobjid = ANY ($1::oid[]) OR o.deptype IS DISTINCT FROM 'i' AND c.oid = ANY ($1::oid[]))
-		ORDER BY n.nspname, c.relname`)
-	if err != nil {
-		return nil, fmt.Errorf("list sequences: %w", err)
-	}
-	list := make([]Sequence, len(rows))
-	for i, r := range rows {
-		list[i] = Sequence{Relation: relation(r), Table: oid(r[4]), Column: r[5], Identity: r[6] == "t"}
-	}
-	return list, nil
 }
 
 // ForeignTables lists the foreign tables that sel means.

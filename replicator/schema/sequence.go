@@ -9,35 +9,65 @@ import (
 	"replicator/replicator/pg"
 )
 
-// SequenceValue is where a sequence stands. Sequences are not in the WAL stream.
-type SequenceValue struct {
+// Sequence is a sequence, free, owned by a column (serial) or part of one (identity).
+type Sequence struct {
 	Relation
-	Last   string `json:"last"`   // last_value
-	Called string `json:"called"` // is_called, "t" or "f": whether Last has been given out
+	Table    uint32 `json:"table,omitempty"` // OID of the table that owns it, 0 none
+	Column   string `json:"column,omitempty"`
+	Identity bool   `json:"identity,omitempty"`
 }
 
-// sequencesAtOnce bounds the locks that one query takes.
-const sequencesAtOnce = 50
+// Sequences lists the sequences that sel means. As with pg_dump, a table brings along those that
+// its columns own.
+func Sequences(ctx context.Context, conn *pg.Conn, sel Selection) ([]Sequence, error) {
+	rows, err := relations(ctx, conn, sel, `SELECT c.oid, n.nspname, c.relname, r.rolname,
+			COALESCE(o.refobjid, 0), COALESCE(a.attname, ''), COALESCE(o.deptype = 'i', false)
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
+			LEFT JOIN pg_depend o ON o.classid = 'pg_class'::regclass AND o.objid = c.oid
+				AND o.refclassid = 'pg_class'::regclass AND o.deptype IN ('a', 'i') AND o.refobjsubid > 0
+			LEFT JOIN pg_attribute a ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid
+		WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND NOT `+member+` AND `+userSchema+`
+			AND (o.refobjid = ANY ($1::oid[]) OR o.deptype IS DISTINCT FROM 'i' AND c.oid = ANY ($1::oid[]))
+		ORDER BY n.nspname, c.relname`)
+	if err != nil {
+		return nil, fmt.Errorf("list sequences: %w", err)
+	}
+	list := make([]Sequence, len(rows))
+	for i, r := range rows {
+		list[i] = Sequence{Relation: relation(r), Table: oid(r[4]), Column: r[5], Identity: r[6] == "t"}
+	}
+	return list, nil
+}
 
-// SequenceValues reads where all sequences that sel means stand. They stand still only while nobody
-// writes.
+// SequenceValue is where a sequence stands: what setval takes.
+type SequenceValue struct {
+	Relation
+	Last   string `json:"last"`
+	Called string `json:"called"` // t or f
+}
+
+// sequencesAtOnce bounds the query that reads many sequences: each takes a lock.
+const sequencesAtOnce = 500
+
+// SequenceValues reads all sequences that sel means. WAL does not carry them: they are read once,
+// after the last writer has gone.
 func SequenceValues(ctx context.Context, conn *pg.Conn, sel Selection) ([]SequenceValue, error) {
-	seqs, err := Sequences(ctx, conn, sel)
+	sequences, err := Sequences(ctx, conn, sel)
 	if err != nil {
 		return nil, err
 	}
-	values := make([]SequenceValue, 0, len(seqs))
-	for group := range slices.Chunk(seqs, sequencesAtOnce) {
-		parts := make([]string, len(group))
-		for i := range group {
-			parts[i] = fmt.Sprintf("SELECT %d, last_value, is_called FROM %s", i, group[i].Qualified())
+	values := make([]SequenceValue, 0, len(sequences))
+	for part := range slices.Chunk(sequences, sequencesAtOnce) {
+		queries := make([]string, len(part))
+		for i := range part {
+			queries[i] = fmt.Sprintf("SELECT %d, last_value, is_called FROM %s", i, part[i].Qualified())
 		}
-		rows, err := conn.Query(ctx, strings.Join(parts, " UNION ALL ")+" ORDER BY 1")
+		rows, err := conn.Query(ctx, strings.Join(queries, " UNION ALL ")+" ORDER BY 1")
 		if err != nil {
 			return nil, fmt.Errorf("read sequences: %w", err)
 		}
 		for i, r := range rows {
-			values = append(values, SequenceValue{Relation: group[i].Relation, Last: r[1], Called: r[2]})
+			values = append(values, SequenceValue{Relation: part[i].Relation, Last: r[1], Called: r[2]})
 		}
 	}
 	return values, nil

@@ -1,0 +1,176 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+
+	"replicator/replicator/pg"
+)
+
+// Facts is what [Plan] must know of the source that pg_dump's script does not say.
+type Facts struct {
+	Indexes           map[uint32]Index      `json:"indexes"`     // by OID; of ordinary tables
+	Constraints       map[uint32]Constraint `json:"constraints"` // by OID; all but those of domains
+	Parents           map[uint32]uint32     `json:"parents"`     // of partitions
+	Partitioned       map[uint32]string     `json:"partitioned"` // partitioned tables, and their names
+	MaterializedViews []MaterializedView    `json:"materialized_views"`
+	Always            []AlwaysColumn        `json:"always"`
+	Schemas           map[string]string     `json:"schemas"` // owners by name
+	Notes             []string              `json:"notes"`   // what does not move as it is
+}
+
+// Index is an index of an ordinary table.
+type Index struct {
+	Table  uint32 `json:"table"` // OID
+	Name   string `json:"name"`
+	Unique bool   `json:"unique"`
+}
+
+// Constraint is a constraint of a table. Definition is that of its index, for primary keys and
+// unique constraints whose index can be made first.
+type Constraint struct {
+	Table      uint32 `json:"table"`
+	Refers     uint32 `json:"refers,omitempty"` // OID of the table that a foreign key refers to
+	Kind       string `json:"kind"`             // contype
+	Name       string `json:"name"`
+	Deferrable bool   `json:"deferrable,omitempty"`
+	Deferred   bool   `json:"deferred,omitempty"`
+	Validated  bool   `json:"validated"`
+	Definition string `json:"definition,omitempty"`
+}
+
+// AlwaysColumn is an identity column that takes no value from outside but by COPY.
+type AlwaysColumn struct {
+	Relation
+	Column    string `json:"column"`
+	Inherited bool   `json:"inherited,omitempty"` // its partitioned table has it too, and rules it from 17 on
+}
+
+// ReadFacts reads what [Plan] needs for the relations that sel means.
+func ReadFacts(ctx context.Context, conn *pg.Conn, sel Selection) (*Facts, error) {
+	oids, err := sel.oids(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	f := &Facts{}
+	for _, step := range []func(context.Context, *pg.Conn, string) error{
+		f.readIndexes, f.readConstraints, f.readPartitions, f.readAlways, f.readSchemas, f.readNotes,
+	} {
+		if err := step(ctx, conn, oids); err != nil {
+			return nil, err
+		}
+	}
+	f.MaterializedViews, err = MaterializedViews(ctx, conn, sel)
+	return f, err
+}
+
+func (f *Facts) readIndexes(ctx context.Context, conn *pg.Conn, oids string) error {
+	rows, err := conn.Query(ctx, `SELECT i.indexrelid, i.indrelid, c.relname, i.indisunique
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+		WHERE t.relkind = 'r' AND t.oid = ANY ($1::oid[])`, oids)
+	if err != nil {
+		return fmt.Errorf("list indexes: %w", err)
+	}
+	f.Indexes = make(map[uint32]Index, len(rows))
+	for _, r := range rows {
+		f.Indexes[oid(r[0])] = Index{Table: oid(r[1]), Name: r[2], Unique: r[3] == "t"}
+	}
+	return nil
+}
+
+func (f *Facts) readConstraints(ctx context.Context, conn *pg.Conn, oids string) error {
+	rows, err := conn.Query(ctx, `SELECT k.oid, k.conrelid, k.confrelid, k.contype, k.conname,
+			k.condeferrable, k.condeferred, k.convalidated,
+			CASE WHEN k.contype IN ('p', 'u') AND i.indisunique AND NOT i.indisexclusion AND t.relkind = 'r'
+				THEN pg_get_indexdef(k.conindid) END
+		FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid LEFT JOIN pg_index i ON i.indexrelid = k.conindid
+		WHERE k.conparentid = 0 AND k.contype <> 'n' AND k.conrelid = ANY ($1::oid[])
+			OR k.contype IN ('p', 'u', 'x') AND k.conrelid = ANY ($1::oid[])`, oids)
+	if err != nil {
+		return fmt.Errorf("list constraints: %w", err)
+	}
+	f.Constraints = make(map[uint32]Constraint, len(rows))
+	for _, r := range rows {
+		f.Constraints[oid(r[0])] = Constraint{
+			Table: oid(r[1]), Refers: oid(r[2]), Kind: r[3], Name: r[4],
+			Deferrable: r[5] == "t", Deferred: r[6] == "t", Validated: r[7] == "t", Definition: r[8],
+		}
+	}
+	return nil
+}
+
+// readPartitions reads all of them: a foreign key may refer to one that is not meant.
+func (f *Facts) readPartitions(ctx context.Context, conn *pg.Conn, _ string) error {
+	rows, err := conn.Query(ctx, `SELECT c.oid, n.nspname || '.' || c.relname, c.relkind = 'p', COALESCE(i.inhparent, 0)
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+			LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND c.relispartition
+		WHERE c.relkind = 'p' OR c.relispartition AND c.relkind <> 'I'`)
+	if err != nil {
+		return fmt.Errorf("list partitions: %w", err)
+	}
+	f.Parents, f.Partitioned = map[uint32]uint32{}, map[uint32]string{}
+	for _, r := range rows {
+		if r[2] == "t" {
+			f.Partitioned[oid(r[0])] = r[1]
+		}
+		if parent := oid(r[3]); parent != 0 {
+			f.Parents[oid(r[0])] = parent
+		}
+	}
+	return nil
+}
+
+func (f *Facts) readAlways(ctx context.Context, conn *pg.Conn, oids string) error {
+	rows, err := conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, r.rolname, a.attname,
+			EXISTS (SELECT FROM pg_inherits i JOIN pg_attribute p ON p.attrelid = i.inhparent
+				WHERE i.inhrelid = c.oid AND c.relispartition AND p.attname = a.attname AND p.attidentity <> '')
+		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+			JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
+		WHERE a.attidentity = 'a' AND NOT a.attisdropped AND c.relkind IN ('r', 'p') AND c.oid = ANY ($1::oid[])
+		ORDER BY n.nspname, c.relname, a.attnum`, oids)
+	if err != nil {
+		return fmt.Errorf("list identity columns: %w", err)
+	}
+	for _, r := range rows {
+		f.Always = append(f.Always, AlwaysColumn{Relation: relation(r), Column: r[4], Inherited: r[5] == "t"})
+	}
+	return nil
+}
+
+func (f *Facts) readSchemas(ctx context.Context, conn *pg.Conn, _ string) error {
+	rows, err := conn.Query(ctx, `SELECT n.nspname, r.rolname FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner`)
+	if err != nil {
+		return fmt.Errorf("list schemas: %w", err)
+	}
+	f.Schemas = make(map[string]string, len(rows))
+	for _, r := range rows {
+		f.Schemas[r[0]] = r[1]
+	}
+	return nil
+}
+
+// readNotes looks for what a person should know: pg_dump leaves out invalid indexes, and the rows
+// of an extension's configuration tables belong to no table of ours.
+func (f *Facts) readNotes(ctx context.Context, conn *pg.Conn, oids string) error {
+	rows, err := conn.Query(ctx, `SELECT 'index ' || n.nspname || '.' || c.relname || ' is invalid on the source and is not made'
+			FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE NOT i.indisvalid AND c.relkind = 'i' AND i.indrelid = ANY ($1::oid[])
+		UNION ALL
+		SELECT 'table ' || k.oid::regclass || ' belongs to extension ' || e.extname || ', which keeps configuration in it; its rows are not moved'
+			FROM pg_extension e, unnest(e.extconfig) AS k(oid) JOIN pg_class c ON c.oid = k.oid AND c.relkind = 'r'
+		UNION ALL
+		SELECT 'foreign table ' || n.nspname || '.' || c.relname || ': the definition moves, its server must be reachable from the target'
+			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'f' AND c.oid = ANY ($1::oid[])
+		UNION ALL
+		SELECT 'function ' || p.oid::regprocedure || ' is in a library at ' || p.probin || ', which must be on the target'
+			FROM pg_proc p WHERE p.probin LIKE '/%' AND NOT EXISTS (SELECT FROM pg_depend x
+				WHERE x.classid = 'pg_proc'::regclass AND x.objid = p.oid AND x.deptype = 'e')
+		ORDER BY 1`, oids)
+	if err != nil {
+		return fmt.Errorf("look for what does not move: %w", err)
+	}
+	for _, r := range rows {
+		f.Notes = append(f.Notes, r[0])
+	}
+	return nil
+}

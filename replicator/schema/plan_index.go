@@ -1,0 +1,147 @@
+package schema
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"replicator/chunker"
+	"replicator/replicator/pg"
+)
+
+// index places an index of its own, with what pg_dump says along with it (CLUSTER ON, REPLICA
+// IDENTITY, statistics targets of expressions).
+func (p *planner) index(e *Entry) {
+	ix, ordinary := p.facts.Indexes[e.OID]
+	t := p.tables[ix.Table]
+	switch {
+	case !ordinary && p.onMaterializedView(e):
+		p.list(e, p.after(e, inRefresh))
+	case !ordinary || t == nil:
+		p.list(e, p.after(e, inConstraints)) // of a partitioned table
+	case p.after(e, inTable) > inUnique:
+		p.list(e, p.after(e, inTable))
+	case t.Late():
+		p.part(e, inLate, t, p.step(e))
+	case ix.Name == t.KeyIndex:
+		p.first(e, t, p.step(e))
+	case ix.Unique:
+		p.part(e, inUnique, t, p.step(e))
+	default:
+		p.part(e, inTable, t, p.step(e))
+	}
+}
+
+func (p *planner) onMaterializedView(e *Entry) bool {
+	return slices.ContainsFunc(e.Depends, func(id int) bool {
+		on := p.entry[id]
+		return on != nil && on.Type == "MATERIALIZED VIEW"
+	})
+}
+
+// first makes s the first step of its table: the index by which changes find their rows.
+func (p *planner) first(e *Entry, t *chunker.Table, s Step) {
+	p.part(e, inTable, t, s)
+	list := p.byTab[inTable][t.Ordinal]
+	last := len(list) - 1
+	list[0], list[last] = list[last], list[0]
+}
+
+// constraint places a primary key, unique or exclusion constraint. The index of the first two is
+// made by itself, and the constraint takes it over once all rows are consistent.
+func (p *planner) constraint(e *Entry) error {
+	k, known := p.facts.Constraints[e.OID]
+	t := p.tables[k.Table]
+	switch {
+	case !known || t == nil: // of a partitioned table, or of one that is not in the plan
+		p.list(e, p.after(e, inConstraints))
+	case t.Late():
+		p.part(e, inLate, t, p.step(e))
+	case k.Kind == "x" || (k.Kind == "p" || k.Kind == "u") && k.Definition == "":
+		p.part(e, inUnique, t, p.step(e)) // exclusion, also behind WITHOUT OVERLAPS: no index can be taken over
+	case k.Definition == "":
+		p.list(e, p.after(e, inConstraints))
+	default:
+		return p.usingIndex(e, t, k)
+	}
+	return nil
+}
+
+// usingIndex splits a constraint into its index and the constraint itself.
+func (p *planner) usingIndex(e *Entry, t *chunker.Table, k Constraint) error {
+	said := statements(e.SQL)
+	if len(said) == 0 || !strings.Contains(said[0], "ADD CONSTRAINT") {
+		return errors.New("its first statement does not add a constraint")
+	}
+	index := Step{
+		ID: p.id("CONSTRAINT INDEX", e.Schema+"."+e.Name), Kind: "INDEX", Name: e.Schema + "." + k.Name,
+		Owner: runner(e), SQL: k.Definition + ";", Settings: settings(e),
+	}
+	if k.Name == t.KeyIndex {
+		index.Kind = KindKeyIndex
+		p.first(e, t, index)
+	} else {
+		p.part(e, inUnique, t, index)
+	}
+	said[0] = takeOver(t, k)
+	s := p.step(e)
+	s.Table, s.SQL = t.String(), strings.Join(said, ";\n")+";"
+	r := p.after(e, inConstraints)
+	p.lists[r] = append(p.lists[r], s)
+	p.rank[e.ID] = r
+	return nil
+}
+
+func takeOver(t *chunker.Table, k Constraint) string {
+	kind := "UNIQUE"
+	if k.Kind == "p" {
+		kind = "PRIMARY KEY"
+	}
+	sql := "ALTER TABLE ONLY " + t.Qualified() + "\n    ADD CONSTRAINT " + pg.Ident(k.Name) + " " + kind +
+		" USING INDEX " + pg.Ident(k.Name)
+	if k.Deferrable {
+		sql += " DEFERRABLE"
+	}
+	if k.Deferred {
+		sql += " INITIALLY DEFERRED"
+	}
+	return sql
+}
+
+// foreignKey places a foreign key: added for new rows first, validated later. Those that touch a
+// late table wait for its rows.
+func (p *planner) foreignKey(e *Entry) error {
+	k, known := p.facts.Constraints[e.OID]
+	if !known {
+		return errNotFound
+	}
+	t := p.tables[k.Table]
+	r := p.after(e, inForeign)
+	if p.waits(k.Table) || p.waits(k.Refers) {
+		r = max(r, inFinish)
+	}
+	if r > inForeign || t == nil || p.facts.Partitioned[k.Refers] != "" {
+		p.list(e, r) // NOT VALID is not for partitioned tables before 18
+		return nil
+	}
+	s := p.step(e)
+	s.Table = t.String()
+	if k.Validated {
+		said := statements(s.SQL)
+		said[0] += " NOT VALID"
+		s.SQL = strings.Join(said, ";\n") + ";"
+		p.lists[inValidate] = append(p.lists[inValidate], Step{
+			ID: p.id("VALIDATE", s.Name), Kind: KindValidate, Name: s.Name, Table: s.Table, Owner: s.Owner,
+			SQL: "ALTER TABLE ONLY " + t.Qualified() + " VALIDATE CONSTRAINT " + pg.Ident(k.Name) + ";",
+		})
+	}
+	p.lists[inForeign] = append(p.lists[inForeign], s)
+	p.rank[e.ID] = inForeign
+	return nil
+}
+
+// waits reports whether rows of a table are missing until the fence.
+func (p *planner) waits(table uint32) bool {
+	t := p.tables[table]
+	return p.above[table] || t != nil && t.Late()
+}

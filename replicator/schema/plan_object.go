@@ -1,0 +1,123 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"replicator/replicator/pg"
+)
+
+// own are the kinds that our own role makes: to make them is a right on the database or on the
+// server, which the owner of the result need not have. Ownership is given as pg_dump says.
+var own = []string{
+	"SCHEMA", "EXTENSION", "CAST", "TRANSFORM", "ACCESS METHOD", "PROCEDURAL LANGUAGE", "EVENT TRIGGER",
+	"FOREIGN DATA WRAPPER", "SERVER", "OPERATOR CLASS", "OPERATOR FAMILY", "TEXT SEARCH PARSER", "TEXT SEARCH TEMPLATE",
+}
+
+// runner is the role that runs an entry. Nobody becomes pg_database_owner.
+func runner(e *Entry) string {
+	if slices.Contains(own, e.Type) || e.Owner == "pg_database_owner" {
+		return ""
+	}
+	return e.Owner
+}
+
+// object places what pg_dump has before the data.
+func (p *planner) object(e *Entry) {
+	var tolerate []string
+	switch {
+	case e.Type == "SCHEMA" && e.Name == "public":
+		tolerate = notOurs // every database has one, and it may not be ours
+	case e.Type == "USER MAPPING":
+		p.notes = append(p.notes, "user mapping "+e.Name+": its password moves only if the source role may read it")
+	}
+	if strings.TrimSpace(e.SQL) == "" {
+		p.rank[e.ID] = inPre // a header alone, such as that of public
+	} else {
+		p.list(e, p.after(e, inPre), tolerate...)
+	}
+	p.lists[inPre] = append(p.lists[inPre], p.early[e.ID]...)
+	delete(p.early, e.ID)
+}
+
+// schemas makes those that a dump of chosen tables leaves out. In the plan of tables that were made
+// later the step is one that has run.
+func (p *planner) schemas(entries []Entry) {
+	have := map[string]bool{"public": true}
+	for i := range entries {
+		if entries[i].Type == "SCHEMA" {
+			have[entries[i].Name] = true
+		}
+	}
+	for i := range entries {
+		name := entries[i].Schema
+		if have[name] || entries[i].Type != "TABLE" {
+			continue
+		}
+		have[name] = true
+		sql := "CREATE SCHEMA IF NOT EXISTS " + pg.Ident(name) + ";"
+		if owner := p.facts.Schemas[name]; owner != "" {
+			sql += "\nALTER SCHEMA " + pg.Ident(name) + " OWNER TO " + pg.Ident(owner) + ";"
+		}
+		p.lists[inPre] = append(p.lists[inPre], Step{ID: p.id("SCHEMA", name), Kind: "SCHEMA", Name: name, SQL: sql})
+	}
+}
+
+// attach places a partition under its parent: while both are empty, and so without a look at rows.
+// Where only the partition is dumped the parent stands with all its indexes, and would make them
+// on the partition a second time: then the partition comes with its own.
+func (p *planner) attach(e *Entry) {
+	tables := 0
+	for _, id := range e.Depends {
+		if on := p.entry[id]; on != nil && on.Type == "TABLE" {
+			tables++
+		}
+	}
+	if tables < 2 {
+		p.list(e, p.after(e, inFinish))
+		return
+	}
+	p.list(e, p.after(e, inPre))
+}
+
+// rule places rules: they wait for the window, but for the views that pg_dump makes late.
+func (p *planner) rule(e *Entry) {
+	if strings.HasPrefix(e.SQL, "CREATE OR REPLACE VIEW ") || strings.HasSuffix(e.Name, " _RETURN") {
+		p.list(e, p.after(e, inConstraints))
+		return
+	}
+	p.list(e, p.after(e, inFinish))
+}
+
+func (p *planner) eventTrigger(e *Entry) {
+	p.list(e, inEvents, insufficientPrivilege)
+	p.notes = append(p.notes, "event trigger "+e.Name+" needs a superuser on the target; without one it is left out and reported")
+}
+
+// comment places a comment or label behind its object. Where the object is not in the archive it
+// belongs to the server or to an extension, and perhaps not to us.
+func (p *planner) comment(e *Entry) {
+	var tolerate []string
+	r, known := inPre, false
+	for _, id := range e.Depends {
+		if on, ok := p.entry[id]; ok {
+			known = known || on.Type != "EXTENSION" && !(on.Type == "SCHEMA" && on.Name == "public")
+		}
+	}
+	if !known {
+		tolerate = notOurs
+	}
+	if e.Type == "SECURITY LABEL" {
+		tolerate = []string{insufficientPrivilege, "22023"} // its provider is not loaded
+		p.notes = append(p.notes, fmt.Sprintf("security label on %s: its provider must be loaded on the target", e.Name))
+	}
+	r = p.after(e, r)
+	if on := p.objectOf(e); on != nil && r >= inFinish && p.rank[on.ID] == r {
+		s := &p.lists[r][p.within[on.ID]]
+		s.SQL += "\n\n" + e.SQL // made and taken back with its object
+		p.rank[e.ID] = r
+		return
+	}
+	p.list(e, r, tolerate...)
+}
