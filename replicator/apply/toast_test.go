@@ -62,24 +62,8 @@ func TestUnchangedToast(t *testing.T) {
 // foldable collects records into one window and reports whether the fold takes them.
 func foldable(t *testing.T, p *pair, recs []record) bool {
 	t.Helper()
-	cfg := p.cfg
-	if err := cfg.validate(); err != nil {
-		t.Fatal(err)
-	}
-	cfg.Limits.Changes = 1 << 30
-	a := &applier{cfg: cfg, in: newIntake(), relations: newRelations(cfg.Tables), miss: map[int]int64{}}
-	a.report = newReporter(a.warnMissed)
-	a.fold.init(&a.win)
-	if err := a.connect(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	a := p.collect(recs)
 	defer a.session.close()
-	a.win.hold(nil)
-	for _, r := range recs {
-		if err := a.record(t.Context(), r.lsn, r.kind, r.msg); err != nil {
-			t.Fatal(err)
-		}
-	}
 	return a.fold.fold(a.win.changes)
 }
 
