@@ -128,6 +128,14 @@ type running struct {
 	end  chan error
 }
 
+// run starts Run when nobody has the slot any more: a walsender takes a moment to notice that its
+// client is gone.
+func (s *source) run(cfg stream.Config) *running {
+	s.t.Helper()
+	s.until("SELECT NOT EXISTS (SELECT FROM pg_replication_slots WHERE active)")
+	return run(s.t, cfg)
+}
+
 func run(t *testing.T, cfg stream.Config) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

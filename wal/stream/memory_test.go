@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"replicator/wal"
 	"replicator/wal/pgoutput"
@@ -170,6 +171,7 @@ func (m *memory) block() (release func()) {
 // await waits until the log is as wanted; wanted is called with the log locked.
 func (m *memory) await(wanted func() bool) {
 	m.t.Helper()
+	late := time.After(time.Minute)
 	for {
 		m.mu.Lock()
 		ok, changed := wanted(), m.changed
@@ -179,7 +181,7 @@ func (m *memory) await(wanted func() bool) {
 		}
 		select {
 		case <-changed:
-		case <-m.t.Context().Done():
+		case <-late:
 			m.t.Fatal("never came")
 		}
 	}

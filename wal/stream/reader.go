@@ -2,7 +2,6 @@ package stream
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
@@ -43,7 +42,7 @@ func (r *reader) next(arm func() error) (kind byte, body []byte, err error) {
 		if r.w-r.r >= headerSize {
 			size := binary.BigEndian.Uint32(r.buf[r.r+1:])
 			if size < 4 || size > mostMessage {
-				return 0, nil, fmt.Errorf("protocol message of %d bytes", size)
+				return 0, nil, unexpected("protocol message of %d bytes", size)
 			}
 			need = 1 + int(size)
 			if r.w-r.r >= need {
