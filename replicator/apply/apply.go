@@ -89,10 +89,14 @@ func (a *applier) follow(ctx context.Context) error {
 	return nil
 }
 
-// patience is zero when nothing could be committed anyway.
+// patience is how long the next frame is waited for before what there is gets committed: zero,
+// for as long as it takes, when there is nothing.
 func (a *applier) patience() time.Duration {
-	if a.win.done.changes > 0 || len(a.win.markers) > 0 {
+	switch {
+	case a.win.done.changes > 0 || len(a.win.markers) > 0:
 		return linger
+	case a.win.end > a.position: // only the position would move
+		return max(linger, markEvery-time.Since(a.stored))
 	}
 	return 0
 }

@@ -45,6 +45,7 @@ func (a *applier) piece(ctx context.Context) error {
 	}
 	a.bigCount.changes += int64(len(a.win.changes))
 	a.bigCount.bytes += a.win.bytes
+	a.exec.release()
 	a.win.piece(a.in.release)
 	return nil
 }

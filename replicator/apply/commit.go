@@ -30,6 +30,7 @@ func (a *applier) flush(ctx context.Context) error {
 		}
 	}
 	a.told(t)
+	a.exec.release()
 	w.shift(a.in.release)
 	if a.found {
 		return errFound

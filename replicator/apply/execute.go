@@ -21,6 +21,18 @@ type executor struct {
 	run     []int32 // a run of inserts
 }
 
+// maxKept is the largest buffer that is kept from one window to the next.
+const maxKept = 64 << 20
+
+// release lets go of what a huge value has blown up, and of the window's values.
+func (x *executor) release() {
+	if cap(x.buf) > maxKept {
+		x.buf = nil
+	}
+	clear(x.params[:cap(x.params)])
+	x.values, x.vectors = nil, x.vectors[:0]
+}
+
 // apply brings changes to the target: segment by segment, folded, or all in the source's order.
 func (x *executor) apply(ctx context.Context, changes []change, inOrder bool) error {
 	for len(changes) > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -33,8 +34,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+var version = flag.Int("pg", 0, "major version of the server; 0: Debian's")
+
 func run(m *testing.M) (int, error) {
-	c, err := cluster.Start(context.Background(), cluster.Config{Settings: map[string]string{
+	flag.Parse()
+	c, err := cluster.Start(context.Background(), cluster.Config{Version: *version, Settings: map[string]string{
 		"max_replication_slots": "200", "max_wal_senders": "10", "shared_buffers": "256MB", "max_wal_size": "4GB",
 	}})
 	if err != nil {
