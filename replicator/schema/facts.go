@@ -54,7 +54,7 @@ func ReadFacts(ctx context.Context, conn *pg.Conn, sel Selection) (*Facts, error
 	}
 	f := &Facts{}
 	for _, step := range []func(context.Context, *pg.Conn, string) error{
-		f.readIndexes, f.readConstraints, f.readPartitions, f.readAlways, f.readSchemas, f.readNotes,
+		f.readIndexes, f.readConstraints, f.readPartitions, f.readAlways, f.readSchemas, f.readNotes, f.readOrder,
 	} {
 		if err := step(ctx, conn, oids); err != nil {
 			return nil, err

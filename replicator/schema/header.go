@@ -40,6 +40,9 @@ func (c *cutter) comment(line string) error {
 // named fills in the rest of the header and holds it against the listing.
 func (c *cutter) named(e *Entry, m []string) error {
 	e.Name, e.Type, e.Schema, e.Owner = m[1], m[2], m[3], m[4]
+	if e.Owner == "-" {
+		e.Owner = ""
+	}
 	said := strings.TrimSuffix(fmt.Sprintf("%d %d %s %s %s %s", e.Class, e.OID, e.Type, e.Schema, e.Name, e.Owner), " ")
 	if want := strings.TrimSuffix(c.listed[e.ID], " "); said != want {
 		return fmt.Errorf("read archive: entry %d is not the one that is listed", e.ID)

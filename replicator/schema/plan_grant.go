@@ -87,5 +87,17 @@ func (p *planner) grantStep(e *Entry) Step {
 		}
 	}
 	s.SQL = strings.Join(said, ";\n") + ";"
+	if strings.Trim(strings.TrimPrefix(e.Name, "SCHEMA "), `"`) == "public" {
+		s.SQL = mustOwn + s.SQL
+	}
 	return s
 }
+
+// mustOwn makes an error of what the server only warns about: rights on public that are granted by
+// somebody who does not own it, but has some right of his own, are not granted.
+const mustOwn = `DO $$ BEGIN
+	IF NOT pg_catalog.pg_has_role((SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = 'public'), 'USAGE') THEN
+		RAISE insufficient_privilege;
+	END IF;
+END $$;
+`

@@ -19,8 +19,8 @@ func (p *planner) index(e *Entry) {
 		p.list(e, p.after(e, inRefresh))
 	case !ordinary || t == nil:
 		p.list(e, p.after(e, inConstraints)) // of a partitioned table
-	case p.after(e, inTable) > inUnique:
-		p.list(e, p.after(e, inTable))
+	case p.afterObjects(e, inTable) > inUnique:
+		p.list(e, p.afterObjects(e, inTable)) // its expression needs what is made late
 	case t.Late():
 		p.part(e, inLate, t, p.step(e))
 	case ix.Name == t.KeyIndex:
@@ -30,6 +30,17 @@ func (p *planner) index(e *Entry) {
 	default:
 		p.part(e, inTable, t, p.step(e))
 	}
+}
+
+// afterObjects is after without regard to other indexes: pg_dump makes a partition's index after
+// that of the table above, which need not be.
+func (p *planner) afterObjects(e *Entry, own rank) rank {
+	objects := *e
+	objects.Depends = slices.DeleteFunc(slices.Clone(e.Depends), func(id int) bool {
+		on := p.entry[id]
+		return on != nil && (on.Type == "INDEX" || on.Type == "CONSTRAINT")
+	})
+	return p.after(&objects, own)
 }
 
 func (p *planner) onMaterializedView(e *Entry) bool {
