@@ -10,6 +10,8 @@
 //	0x02 table:4              []Chunk of that table, JSON
 //	0x03 table:4 chunk:4      Receipt, JSON
 //	0x04 name                 named value, JSON
+//	0x05                      number of tables in the plan; written last, so that the plan is whole or not there
+//	0x06                      number of writes acknowledged; the file GUARD has it too
 //
 // One process has the store open; the lock is the operating system's (invariant I11).
 package checkpoint

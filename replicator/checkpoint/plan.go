@@ -18,6 +18,8 @@ const (
 	kindChunks
 	kindReceipt
 	kindName
+	kindPlan
+	kindCount
 )
 
 func nameKey(name string) []byte { return append([]byte{kindName}, name...) }
@@ -30,19 +32,36 @@ func key(kind byte, ordinals ...int) []byte {
 	return k
 }
 
-// SavePlan writes the whole plan in one batch; chunks are by Table.Ordinal, which is the index.
+// planBatch bounds the memory that saving a plan takes: one of 100,000 tables is some 100 MB of JSON.
+const planBatch = 1 << 20
+
+// SavePlan writes the plan; chunks are by Table.Ordinal, which is the index. It is there whole after
+// SavePlan has returned, and not at all before.
 func (s *Store) SavePlan(tables []chunker.Table, chunks [][]chunker.Chunk) error {
 	b := s.db.NewBatch()
-	defer b.Close()
-	for i := range tables {
-		if err := putIn(b, key(kindTable, i), tables[i]); err != nil {
-			return err
-		}
-		if err := putIn(b, key(kindChunks, i), chunks[i]); err != nil {
-			return err
+	defer func() { _ = b.Close() }()
+	for _, kind := range []byte{kindPlan, kindTable, kindChunks} {
+		if err := b.DeleteRange([]byte{kind}, []byte{kind + 1}, nil); err != nil {
+			return writeError(err)
 		}
 	}
-	return writeError(b.Commit(pebble.Sync))
+	for i := range tables {
+		if err := errors.Join(putIn(b, key(kindTable, i), tables[i]), putIn(b, key(kindChunks, i), chunks[i])); err != nil {
+			return writeError(err)
+		}
+		if b.Len() < planBatch {
+			continue
+		}
+		if err := b.Commit(pebble.NoSync); err != nil {
+			return writeError(err)
+		}
+		b.Reset()
+	}
+	// What was committed before is on disk with this, for the store's log is in order.
+	if err := putIn(b, key(kindPlan), len(tables)); err != nil {
+		return writeError(err)
+	}
+	return s.commit(b)
 }
 
 func putIn(b *pebble.Batch, key []byte, v any) error {
@@ -50,13 +69,16 @@ func putIn(b *pebble.Batch, key []byte, v any) error {
 	if err != nil {
 		return fmt.Errorf("encode for the store: %w", err)
 	}
-	return writeError(b.Set(key, raw, nil))
+	return b.Set(key, raw, nil)
 }
 
 // LoadPlan reads the plan; nil tables say that there is none.
 func (s *Store) LoadPlan() ([]chunker.Table, [][]chunker.Chunk, error) {
-	var tables []chunker.Table
-	var chunks [][]chunker.Chunk
+	var n int
+	if found, err := s.getJSON(key(kindPlan), &n); err != nil || !found {
+		return nil, nil, err
+	}
+	tables, chunks := make([]chunker.Table, 0, n), make([][]chunker.Chunk, 0, n)
 	err := s.each(kindTable, func(raw []byte) error {
 		var t chunker.Table
 		err := decode(raw, &t)
@@ -72,8 +94,8 @@ func (s *Store) LoadPlan() ([]chunker.Table, [][]chunker.Chunk, error) {
 		chunks = append(chunks, c)
 		return err
 	})
-	if err == nil && len(tables) != len(chunks) {
-		err = readError(fmt.Errorf("%d tables, %d lists of chunks", len(tables), len(chunks)))
+	if err == nil && (len(tables) != n || len(chunks) != n) {
+		err = readError(fmt.Errorf("plan of %d tables has %d, and %d lists of chunks", n, len(tables), len(chunks)))
 	}
 	return tables, chunks, err
 }
@@ -96,22 +118,24 @@ func (s *Store) Receipts(f func(chunker.Receipt) error) error {
 
 // DeleteReceipts forgets the receipts of a table.
 func (s *Store) DeleteReceipts(table int) error {
-	return writeError(s.db.DeleteRange(key(kindReceipt, table), key(kindReceipt, table+1), pebble.Sync))
+	return s.write(func(b *pebble.Batch) error {
+		return b.DeleteRange(key(kindReceipt, table), key(kindReceipt, table+1), nil)
+	})
 }
 
 // ReplaceReceipts makes the receipts those that the target holds, in one batch (invariant I7).
 func (s *Store) ReplaceReceipts(receipts []chunker.Receipt) error {
-	b := s.db.NewBatch()
-	defer b.Close()
-	if err := b.DeleteRange([]byte{kindReceipt}, []byte{kindReceipt + 1}, nil); err != nil {
-		return writeError(err)
-	}
-	for _, r := range receipts {
-		if err := putIn(b, key(kindReceipt, r.Table, r.Chunk), r); err != nil {
+	return s.write(func(b *pebble.Batch) error {
+		if err := b.DeleteRange([]byte{kindReceipt}, []byte{kindReceipt + 1}, nil); err != nil {
 			return err
 		}
-	}
-	return writeError(b.Commit(pebble.Sync))
+		for _, r := range receipts {
+			if err := putIn(b, key(kindReceipt, r.Table, r.Chunk), r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // each calls f with the values of a kind, in the order of their keys.

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -29,12 +31,20 @@ type Options struct {
 	FS       vfs.FS // nil is the disk
 	ReadOnly bool   // for `status`, when no engine runs
 	Logger   *slog.Logger
+	// Exit ends the process when Pebble cannot go on, as when its log cannot be written: what was
+	// acknowledged is on disk, and nothing may be acknowledged any more. nil is os.Exit; it is
+	// called with fault.Store, and must not return.
+	Exit func(code int)
 }
 
 // Store is an open store. Its methods may be called from any goroutine.
 type Store struct {
 	db    *pebble.DB
 	cache *pebble.Cache
+
+	writing sync.Mutex // one write at a time, so that writes are counted in order
+	count   uint64     // of writes in db
+	guard   *guard
 }
 
 // ErrLocked says that another process has the store open.
@@ -48,6 +58,9 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Exit == nil {
+		o.Exit = os.Exit
+	}
 	if _, err := o.FS.Stat(dir); o.ReadOnly && errors.Is(err, os.ErrNotExist) {
 		return nil, fault.New(fault.Usage, errors.New("there is no job in this --dir"), "begin one with replicator seed")
 	}
@@ -58,23 +71,41 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	cache := pebble.NewCache(cacheBytes)
 	db, err := pebble.Open(dir, &pebble.Options{
-		FS: o.FS, ReadOnly: o.ReadOnly, Cache: cache, MemTableSize: memTableBytes, Logger: logger{o.Logger},
+		FS: o.FS, ReadOnly: o.ReadOnly, Cache: cache, MemTableSize: memTableBytes, Logger: logger{o.Logger, o.Exit},
 		FormatMajorVersion: pebble.FormatNewest, MaxOpenFiles: 100,
+		EventListener: &pebble.EventListener{
+			// The read that met it returns an error; by default Pebble would end the process.
+			DataCorruption: func(i pebble.DataCorruptionInfo) { o.Logger.Error("store is damaged", "file", i.Path) },
+		},
 	})
 	if err != nil {
 		cache.Unref()
 		return nil, openError(err)
 	}
 	s := &Store{db: db, cache: cache}
+	if err := s.openGuard(dir, o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	if err := s.checkFormat(o.ReadOnly); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
+func (s *Store) openGuard(dir string, o Options) error {
+	found, err := s.getJSON(key(kindCount), &s.count)
+	if err != nil {
+		return err
+	}
+	if s.guard, err = openGuard(o.FS, dir, s.count, !found, o.ReadOnly); err != nil {
+		return openError(err)
+	}
+	return nil
+}
+
 func openError(err error) error {
 	switch {
-	case strings.Contains(err.Error(), "lock held by current process"), strings.Contains(err.Error(), "resource temporarily unavailable"):
+	case errors.Is(err, syscall.EAGAIN), strings.Contains(err.Error(), "lock held by current process"):
 		return fault.New(fault.Fenced, ErrLocked, "an engine runs there already: see replicator status")
 	case errors.Is(err, os.ErrPermission):
 		return fault.New(fault.Store, errors.New("the state directory belongs to another user"), "run as the user that began the job")
@@ -102,7 +133,7 @@ func (s *Store) checkFormat(readOnly bool) error {
 
 // Close closes the store.
 func (s *Store) Close() error {
-	err := s.db.Close()
+	err := errors.Join(s.db.Close(), s.guard.close())
 	s.cache.Unref()
 	if err != nil {
 		return fault.New(fault.Store, fmt.Errorf("close the store: %w", err), "")
@@ -118,7 +149,7 @@ func (s *Store) Get(name string, v any) (bool, error) { return s.getJSON(nameKey
 
 // Delete forgets a named value.
 func (s *Store) Delete(name string) error {
-	return writeError(s.db.Delete(nameKey(name), pebble.Sync))
+	return s.write(func(b *pebble.Batch) error { return b.Delete(nameKey(name), nil) })
 }
 
 func (s *Store) putJSON(key []byte, v any) error {
@@ -148,7 +179,34 @@ func decode(raw []byte, v any) error {
 	return nil
 }
 
-func (s *Store) set(key, value []byte) error { return writeError(s.db.Set(key, value, pebble.Sync)) }
+func (s *Store) set(key, value []byte) error {
+	return s.write(func(b *pebble.Batch) error { return b.Set(key, value, nil) })
+}
+
+// write commits what f puts into a batch.
+func (s *Store) write(f func(*pebble.Batch) error) error {
+	b := s.db.NewBatch()
+	defer func() { _ = b.Close() }()
+	if err := f(b); err != nil {
+		return writeError(err)
+	}
+	return s.commit(b)
+}
+
+// commit makes a batch durable, and then known to the guard.
+func (s *Store) commit(b *pebble.Batch) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	n := s.count + 1
+	if err := putIn(b, key(kindCount), n); err != nil {
+		return writeError(err)
+	}
+	if err := b.Commit(pebble.Sync); err != nil {
+		return writeError(err)
+	}
+	s.count = n
+	return writeError(s.guard.set(n))
+}
 
 func writeError(err error) error {
 	if err == nil {
@@ -162,7 +220,10 @@ func readError(err error) error {
 }
 
 // logger passes what Pebble says on at level debug: it speaks of files, not of data.
-type logger struct{ log *slog.Logger }
+type logger struct {
+	log  *slog.Logger
+	exit func(int)
+}
 
 func (l logger) Infof(format string, args ...any) {
 	l.log.Debug("store", "said", fmt.Sprintf(format, args...))
@@ -173,8 +234,8 @@ func (l logger) Errorf(format string, args ...any) {
 
 // Fatalf is called when Pebble cannot go on; it must not return.
 func (l logger) Fatalf(format string, args ...any) {
-	l.log.Error("store", "said", fmt.Sprintf(format, args...))
-	panic(fmt.Sprintf("store: "+format, args...))
+	l.log.Error("the store cannot go on: look at the disk of the state directory, then start again", "said", fmt.Sprintf(format, args...))
+	l.exit(int(fault.Store))
 }
 
 var _ io.Closer = (*Store)(nil)
