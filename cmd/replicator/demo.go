@@ -79,9 +79,22 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	if err := d.move(ctx); err != nil {
 		d.tell("The engine's log is %s", logFile.Name())
+		d.linger(ctx)
 		return err
 	}
 	return nil
+}
+
+// linger leaves everything up with --keep, also after a failure.
+func (d *demo) linger(ctx context.Context) {
+	if !d.keep {
+		return
+	}
+	d.tell("old server: %s", d.sourceDSN)
+	d.tell("new server: %s", d.targetDSN)
+	d.tell("state:      %s", d.jobDir)
+	d.tell("Ctrl-C removes them.")
+	<-ctx.Done()
 }
 
 func (d *demo) makeDir() (log *os.File, err error) {

@@ -108,3 +108,13 @@ func (b *background) stop() error {
 	<-b.ended
 	return b.err
 }
+
+// wait waits for its own end and gives its error.
+func (b *background) wait(ctx context.Context) error {
+	select {
+	case <-b.ended:
+		return b.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -17,7 +17,8 @@ import (
 const (
 	demoFollow = 8 * time.Second // following, with the wards at work
 	demoAfter  = 3 * time.Second // the wards on the new server
-	demoLook   = 2 * time.Second
+	demoLook   = 500 * time.Millisecond
+	demoGlance = 2 * time.Second // while it only follows
 )
 
 // move is the story from the first row to the report.
@@ -51,7 +52,8 @@ func (d *demo) move(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(old.stop(), job.stop()); err != nil {
+	// The engine ends by itself once the target is open.
+	if err := errors.Join(old.stop(), job.wait(ctx)); err != nil {
 		return err
 	}
 	d.tell("the wards wrote %s before the fence, and every one of them is on the new server", old.count())
@@ -82,8 +84,11 @@ func (d *demo) untilFollowing(ctx context.Context, job *seedJob) error {
 	case <-job.ended:
 		return job.err
 	}
-	err := d.watch(ctx, job, tracker, func(s status.Status) error {
+	began := time.Now()
+	err := d.watch(ctx, demoLook, job, tracker, func(s status.Status) error {
 		if s.Phase == status.Following {
+			d.tell("%d tables with %s rows (%s), %d indexes and constraints, in %s", s.Copy.TablesTotal, status.Count(s.Copy.Rows),
+				status.Size(float64(s.Copy.Bytes)), s.Indexes.Built, status.Seconds(time.Since(began).Seconds()))
 			return errFollowing
 		}
 		return nil
@@ -98,13 +103,13 @@ func (d *demo) untilFollowing(ctx context.Context, job *seedJob) error {
 func (d *demo) follow(ctx context.Context, job *seedJob, long time.Duration) error {
 	bounded, cancel := context.WithTimeout(ctx, long)
 	defer cancel()
-	err := d.watch(bounded, job, <-job.opened, func(status.Status) error { return nil })
+	err := d.watch(bounded, demoGlance, job, <-job.opened, func(status.Status) error { return nil })
 	return errors.Join(err, ctx.Err())
 }
 
 // watch tells the status, when it is a new one, until look or ctx ends it; that the engine ends is
 // an error.
-func (d *demo) watch(ctx context.Context, job *seedJob, t *status.Tracker, look func(status.Status) error) error {
+func (d *demo) watch(ctx context.Context, every time.Duration, job *seedJob, t *status.Tracker, look func(status.Status) error) error {
 	told := ""
 	show := func(s status.Status) error {
 		if line := status.Line(s); line != told {
@@ -121,7 +126,7 @@ func (d *demo) watch(ctx context.Context, job *seedJob, t *status.Tracker, look 
 			return t.Status(), nil
 		}
 	}
-	return status.Watch(ctx, demoLook, read, show)
+	return status.Watch(ctx, every, read, show)
 }
 
 var errEnded = errors.New("the engine ended before its time")
@@ -164,13 +169,7 @@ func (d *demo) finish(ctx context.Context, report *catchup.Report) error {
 	if err := report.WriteText(d.out); err != nil {
 		return err
 	}
-	if d.keep {
-		d.tell("old server: %s", d.sourceDSN)
-		d.tell("new server: %s", d.targetDSN)
-		d.tell("state:      %s", d.jobDir)
-		d.tell("Ctrl-C removes them.")
-		<-ctx.Done()
-	}
+	d.linger(ctx)
 	return d.clear(ctx, report)
 }
 
