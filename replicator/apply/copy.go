@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync"
 
 	"replicator/wal/pgoutput"
 )
@@ -16,7 +17,13 @@ const copyFrom = 20
 const copyHeader = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
 
 // copyReader writes rows in COPY's format as they are read; only one row is built at a time.
+//
+// pgconn reads it in a goroutine that may outlive CopyFrom when the connection breaks; close
+// makes sure that it does not touch the window any more then.
 type copyReader struct {
+	mu     sync.Mutex
+	closed bool
+
 	rel    *relation
 	values []pgoutput.Value
 	rows   []int32 // offsets of the rows still to come
@@ -35,6 +42,11 @@ func newCopyReader(buf []byte, rel *relation, values []pgoutput.Value, rows []in
 }
 
 func (c *copyReader) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return 0, io.ErrClosedPipe
+	}
 	n := 0
 	for n < len(p) {
 		if c.sent == len(c.buf) && !c.more() {
@@ -48,6 +60,14 @@ func (c *copyReader) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return n, nil
+}
+
+// close gives the buffer back; Read fails from then on.
+func (c *copyReader) close() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	return c.buf
 }
 
 // more builds the next row, or the trailer.
@@ -120,7 +140,7 @@ func (x *executor) copyRows(ctx context.Context, rel *relation, rows []int32, te
 	sql := fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT %s)", rel.name, b.names(), format)
 	r := newCopyReader(x.buf, rel, x.values, rows, text)
 	n, err := x.s.conn.CopyFrom(ctx, r, sql)
-	x.buf = r.buf
+	x.buf = r.close()
 	if err == nil && n != int64(len(rows)) {
 		err = fmt.Errorf("COPY took %d rows of %d", n, len(rows)) // a trigger swallowed some
 	}
