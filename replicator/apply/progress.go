@@ -13,7 +13,7 @@ type Progress struct {
 	CommitTime time.Time // of the last applied transaction, on the source
 
 	Transactions int64 // with row changes on followed tables, applied or already visible to every chunk
-	Changes      int64 // row changes applied; a TRUNCATE is one per table
+	Changes      int64 // row changes applied; a TRUNCATE is one
 	Skipped      int64 // row changes that the chunks had already seen
 	Bytes        int64 // of the messages of applied changes
 
