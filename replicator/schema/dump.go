@@ -139,10 +139,31 @@ func explain(ctx context.Context, conn *pg.Conn, sel Selection, stderr string, c
 			"give the source role the right to read it")
 	}
 	if strings.Contains(stderr, "Query was: LOCK TABLE") {
-		return fault.New(fault.Source, errLocked, "wait until it ends, or end it, and start again")
+		return notLocked(ctx, conn, sel)
 	}
 	return fault.New(fault.Source, fmt.Errorf("pg_dump: %w", cause),
 		"run pg_dump --schema-only by hand as the same role to see its reason")
+}
+
+// notLocked tells the two reasons apart why pg_dump did not get its locks: it locks all tables in one
+// transaction, which may be more than the server's lock table holds.
+func notLocked(ctx context.Context, conn *pg.Conn, sel Selection) error {
+	oids, err := sel.oids(ctx, conn)
+	if err != nil {
+		return err
+	}
+	r, err := conn.Row(ctx, `SELECT count(*), current_setting('max_locks_per_transaction')::int
+			* (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int),
+			1 + count(*) / (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)
+		FROM pg_class WHERE relkind IN ('r', 'p') AND oid = ANY ($1::oid[])`, oids)
+	if err != nil {
+		return fmt.Errorf("count locks: %w", err)
+	}
+	if integer(r[0]) > integer(r[1]) {
+		return fault.New(fault.Preflight, fmt.Errorf("pg_dump locks %s tables at once, the source has room for about %s", r[0], r[1]),
+			"set max_locks_per_transaction on the source to at least "+r[2]+" and restart it")
+	}
+	return fault.New(fault.Source, errLocked, "wait until it ends, or end it, and start again")
 }
 
 // unreadableShown bounds the names in a message.

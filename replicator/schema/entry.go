@@ -8,7 +8,6 @@ import (
 	"io"
 	"os/exec"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -63,35 +62,6 @@ func Entries(ctx context.Context, pgRestore, archive string) ([]Entry, error) {
 		return nil, fmt.Errorf("read archive: %d entries are listed, %d came", len(listed), len(c.entries))
 	}
 	return c.entries, nil
-}
-
-// notPrinted are entries that only steer pg_restore.
-var notPrinted = map[string]bool{"ENCODING": true, "STDSTRINGS": true, "SEARCHPATH": true}
-
-var listLine = regexp.MustCompile(`^(\d+); (\d+ \d+ (.*))$`)
-
-// list is the archive's listing by dump ID, as "class oid type schema name owner".
-func list(ctx context.Context, pgRestore, archive string) (map[int]string, error) {
-	out, err := exec.CommandContext(ctx, pgRestore, "--list", archive).Output()
-	if err != nil {
-		return nil, fmt.Errorf("pg_restore --list: %w", err)
-	}
-	listed := map[int]string{}
-	for line := range strings.Lines(string(out)) {
-		m := listLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
-		if m == nil {
-			continue
-		}
-		if kind, _, _ := strings.Cut(m[3], " "); notPrinted[kind] {
-			continue
-		}
-		id, err := strconv.Atoi(m[1])
-		if err != nil {
-			return nil, fmt.Errorf("pg_restore --list: %w", err)
-		}
-		listed[id] = m[2]
-	}
-	return listed, nil
 }
 
 // cutter cuts a script into entries, line by line.
@@ -186,7 +156,7 @@ func withoutAttver(line string) string {
 // end closes the entry that is being read.
 func (c *cutter) end() {
 	if c.begun {
-		c.entries[len(c.entries)-1].SQL = strings.TrimSpace(c.sql.String())
+		c.entries[len(c.entries)-1].SQL = strings.Clone(strings.TrimSpace(c.sql.String()))
 	}
 	c.sql.Reset()
 }

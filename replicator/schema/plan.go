@@ -53,7 +53,8 @@ type planner struct {
 	ids    map[string]int            // how often a step ID was wanted
 	dumped map[uint32]bool           // OIDs of tables and materialized views that the archive has
 	within map[int]int               // index of an entry's step in its list, by ID
-	late   bool                      // no table has rows before the fence, as with tables made after the plan
+	shared map[[2]string]map[string]string
+	late   bool // no table has rows before the fence, as with tables made after the plan
 
 	lists [ranks][]Step
 	byTab map[rank]map[int][]Step // inTable, inUnique, inLate
@@ -65,8 +66,9 @@ func newPlanner(entries []Entry, tables []chunker.Table, facts *Facts) *planner 
 	p := &planner{
 		facts: facts, tables: map[uint32]*chunker.Table{}, above: map[uint32]bool{},
 		entry: map[int]*Entry{}, rank: map[int]rank{}, ids: map[string]int{}, dumped: map[uint32]bool{}, within: map[int]int{},
-		byTab: map[rank]map[int][]Step{inTable: {}, inUnique: {}, inLate: {}},
-		early: map[int][]Step{}, notes: slices.Clone(facts.Notes),
+		shared: map[[2]string]map[string]string{},
+		byTab:  map[rank]map[int][]Step{inTable: {}, inUnique: {}, inLate: {}},
+		early:  map[int][]Step{}, notes: slices.Clone(facts.Notes),
 	}
 	for i := range entries {
 		e := &entries[i]
@@ -175,7 +177,7 @@ func (p *planner) step(e *Entry) Step {
 		kind += " " + e.Owner // one name for all owners
 	}
 	s := Step{
-		ID: p.id(kind, name), Kind: e.Type, Name: name, Owner: runner(e), SQL: e.SQL, Settings: settings(e),
+		ID: p.id(kind, name), Kind: e.Type, Name: name, Owner: runner(e), SQL: e.SQL, Settings: p.settings(e),
 	}
 	if e.Type == "TABLE" {
 		s.Table = name
@@ -194,14 +196,15 @@ func (p *planner) id(kind, name string) string {
 }
 
 // settings are those of the entry and what pg_restore sets for all: bodies of functions may name
-// what does not exist yet.
-func settings(e *Entry) map[string]string {
-	m := maps.Clone(e.Settings)
-	if m == nil {
-		m = map[string]string{}
+// what does not exist yet. Few differ, so steps share them.
+func (p *planner) settings(e *Entry) map[string]string {
+	key := [2]string{e.Settings[setTablespace], e.Settings[setAccessMethod]}
+	if p.shared[key] == nil {
+		m := map[string]string{"check_function_bodies": "off"}
+		maps.Copy(m, e.Settings)
+		p.shared[key] = m
 	}
-	m["check_function_bodies"] = "off"
-	return m
+	return p.shared[key]
 }
 
 // work puts the stages together.

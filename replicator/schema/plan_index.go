@@ -86,7 +86,7 @@ func (p *planner) usingIndex(e *Entry, t *chunker.Table, k Constraint) error {
 	}
 	index := Step{
 		ID: p.id("CONSTRAINT INDEX", e.Schema+"."+e.Name), Kind: "INDEX", Name: e.Schema + "." + k.Name,
-		Owner: runner(e), SQL: k.Definition + ";", Settings: settings(e),
+		Owner: runner(e), SQL: k.Definition + ";", Settings: p.settings(e), Strict: k.Deferrable,
 	}
 	if k.Name == t.KeyIndex {
 		index.Kind = KindKeyIndex

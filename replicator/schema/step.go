@@ -7,13 +7,16 @@ package schema
 // SQL may hold secrets (the options of a user mapping) and what the schema's author wrote into
 // defaults and comments: it is for the server, not for logs.
 type Step struct {
-	ID       string            `json:"id"`              // the same in every plan of the same schema
-	Kind     string            `json:"kind"`            // pg_dump's word, or one of ours below
-	Name     string            `json:"name"`            // for people
-	Table    string            `json:"table,omitempty"` // schema.table that it works on, if one of the plan's
-	Owner    string            `json:"owner,omitempty"`
-	SQL      string            `json:"sql"`
-	Undo     string            `json:"undo,omitempty"` // of a step of Finish: takes it back, so that it can run again
+	ID    string `json:"id"`              // the same in every plan of the same schema
+	Kind  string `json:"kind"`            // pg_dump's word, or one of ours below
+	Name  string `json:"name"`            // for people
+	Table string `json:"table,omitempty"` // schema.table that it works on, if one of the plan's
+	Owner string `json:"owner,omitempty"`
+	SQL   string `json:"sql"`
+	Undo  string `json:"undo,omitempty"` // of a step of Finish: takes it back, so that it can run again
+	// Strict is an index that is stricter than its deferrable constraint: no changes may be applied
+	// between the two.
+	Strict   bool              `json:"strict,omitempty"`
 	Settings map[string]string `json:"settings,omitempty"`
 	Tolerate []string          `json:"tolerate,omitempty"`
 }

@@ -26,7 +26,9 @@ func textTypes(ctx context.Context, conn *pg.Conn) (map[uint32]bool, error) {
 		), text AS (
 			SELECT oid FROM pg_type
 			WHERE typtype IN ('b', 'r', 'm') AND (typsend = 0 OR typreceive = 0
-				OR typname LIKE 'reg%' AND typnamespace = 'pg_catalog'::regnamespace)
+				OR typname LIKE 'reg%' AND typnamespace = 'pg_catalog'::regnamespace
+				-- sent when empty, but then not received
+				OR typname IN ('tsquery', 'int2vector', 'oidvector') AND typnamespace = 'pg_catalog'::regnamespace)
 			UNION
 			SELECT made.whole FROM text JOIN made ON made.part = text.oid
 		) SELECT oid FROM text`)
