@@ -13,7 +13,7 @@ PKG         ?= ./...
 all: build
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/replicator ./cmd/replicator
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X replicator/replicator/catchup.version=$(VERSION)' -o bin/replicator ./cmd/replicator
 
 # PostgreSQL 14 to 18 for the tests: one from Debian, which has the client programs, the others
 # from npm. Both scripts do nothing for what is there.

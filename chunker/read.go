@@ -83,15 +83,15 @@ func copyTo(t *Table, c *Chunk) string {
 	where := c.Where(t)
 	if where == "" {
 		// COPY of a plain name reads that table's own rows only, and skips the executor.
-		return fmt.Sprintf("COPY %s TO STDOUT (FORMAT %s)", t.copyName(), t.format())
+		return fmt.Sprintf("COPY %s TO STDOUT (FORMAT %s)", t.copyName(), format(t.Text))
 	}
 	return fmt.Sprintf("COPY (SELECT %s FROM ONLY %s WHERE %s) TO STDOUT (FORMAT %s)",
-		t.ColumnList(), t.Qualified(), where, t.format())
+		t.ColumnList(), t.Qualified(), where, format(t.Text))
 }
 
 // CopyIn is the statement that writes rows of t, in the format that Read gives.
 func CopyIn(t *Table) string {
-	return fmt.Sprintf("COPY %s FROM STDIN (FORMAT %s)", t.copyName(), t.format())
+	return fmt.Sprintf("COPY %s FROM STDIN (FORMAT %s)", t.copyName(), format(t.Text))
 }
 
 // copyName is the table with its column list; a table without columns has none.
@@ -102,8 +102,8 @@ func (t *Table) copyName() string {
 	return t.Qualified() + " (" + t.ColumnList() + ")"
 }
 
-func (t *Table) format() string {
-	if t.Text {
+func format(text bool) string {
+	if text {
 		return "text"
 	}
 	return "binary"

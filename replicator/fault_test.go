@@ -187,9 +187,9 @@ func TestChangeLogDiskFull(t *testing.T) {
 // finishWith is finish with an engine that runs.
 func (p *pair) finishWith(e *engine, h *hammer) {
 	p.t.Helper()
+	h.stop()
 	if _, err := p.catchup(replicator.CatchupOptions{Timeout: 5 * time.Minute}); err != nil {
 		p.t.Fatalf("catch-up: %v\n%s", err, e.out)
 	}
-	h.stop()
 	p.compare()
 }

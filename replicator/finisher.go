@@ -156,14 +156,15 @@ func (f *finisher) Finish(ctx context.Context) (string, error) {
 }
 
 func (f *finisher) Fingerprints(ctx context.Context, t *chunker.Table) (src, tgt checksum.Set, err error) {
+	text := textStream(f.planned)
 	err = f.persist(ctx, "compare "+t.String(), func() error {
 		var serr, terr error
 		both := make(chan struct{})
 		go func() {
 			defer close(both)
-			tgt, terr = f.end.Fingerprint(ctx, t, f.o.Jobs)
+			tgt, terr = f.end.Fingerprint(ctx, t, text, f.o.Jobs)
 		}()
-		src, serr = chunker.Fingerprint(ctx, t, f.o.Jobs, func(ctx context.Context) (*pg.Conn, error) { return f.source.Connect(ctx, "fingerprint") })
+		src, serr = chunker.Fingerprint(ctx, t, text, f.o.Jobs, func(ctx context.Context) (*pg.Conn, error) { return f.source.Connect(ctx, "fingerprint") })
 		<-both
 		return errors.Join(serr, terr)
 	})

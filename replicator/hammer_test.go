@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"replicator/replicator/pg"
 )
@@ -55,6 +58,11 @@ CREATE TRIGGER account_audit AFTER INSERT OR UPDATE ON h.account FOR EACH ROW EX
 ALTER TABLE h.account ENABLE ALWAYS TRIGGER account_audit;
 CREATE VIEW h.rich AS SELECT id FROM h.account WHERE balance > 1000;
 CREATE MATERIALIZED VIEW h.totals AS SELECT count(*) AS n, sum(balance) AS s FROM h.account;
+-- who writes is no superuser: a fence that holds the wards must hold this role
+GRANT USAGE ON SCHEMA h TO ward;
+GRANT ALL ON ALL TABLES IN SCHEMA h TO ward;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA h TO ward;
+ALTER FUNCTION h.audit_fn() SECURITY DEFINER;
 `
 
 // hammerRows fills the tables; n scales them.
@@ -74,7 +82,8 @@ ANALYZE;`, n, canary)
 
 // hammer writes to the tables from several sessions until it is told to stop.
 type hammer struct {
-	dsn     string
+	dsn     string // of role ward
+	owner   string
 	seed    uint64
 	n       int
 	wg      sync.WaitGroup
@@ -85,7 +94,7 @@ type hammer struct {
 func startHammer(t *testing.T, dsn string, seed uint64, workers, n int) *hammer {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	h := &hammer{dsn: dsn, seed: seed, n: n, cancel: cancel}
+	h := &hammer{dsn: strings.Replace(dsn, "//postgres@", "//ward@", 1), owner: dsn, seed: seed, n: n, cancel: cancel}
 	for w := range workers {
 		h.wg.Add(1)
 		go func() {
@@ -97,22 +106,33 @@ func startHammer(t *testing.T, dsn string, seed uint64, workers, n int) *hammer 
 	return h
 }
 
+// stop ends the load and the prepared transactions that nobody came to commit.
 func (h *hammer) stop() {
 	h.cancel()
 	h.wg.Wait()
+	ctx := context.Background()
+	c, err := pg.Connect(ctx, pg.Config{DSN: h.owner, Name: "test"})
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	rows, _ := c.Query(ctx, "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")
+	for _, r := range rows {
+		_ = c.Exec(ctx, "ROLLBACK PREPARED "+pg.Literal(r[0]))
+	}
 }
 
 // work runs transactions; a failure is rolled back and forgotten: only what commits counts.
 func (h *hammer) work(ctx context.Context, r *rand.Rand) {
-	var conn *pg.Conn
+	var conn *pgconn.PgConn
 	defer func() {
 		if conn != nil {
-			conn.Close()
+			conn.Close(context.WithoutCancel(ctx))
 		}
 	}()
 	for ctx.Err() == nil {
-		if conn == nil || conn.Raw().IsClosed() {
-			c, err := pg.Connect(ctx, pg.Config{DSN: h.dsn, Name: "ward", Settings: map[string]string{"h.canary": canary, "synchronous_commit": []string{"on", "off"}[r.IntN(2)], "search_path": "h", "lock_timeout": "1000"}})
+		if conn == nil || conn.IsClosed() {
+			c, err := h.connect(ctx, r)
 			if err != nil {
 				select {
 				case <-time.After(50 * time.Millisecond):
@@ -123,8 +143,8 @@ func (h *hammer) work(ctx context.Context, r *rand.Rand) {
 			conn = c
 		}
 		if err := h.transaction(ctx, conn, r); err != nil {
-			if !conn.Raw().IsClosed() {
-				_ = conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+			if !conn.IsClosed() {
+				_ = run(context.WithoutCancel(ctx), conn, "ROLLBACK")
 			}
 			continue
 		}
@@ -132,8 +152,13 @@ func (h *hammer) work(ctx context.Context, r *rand.Rand) {
 	}
 }
 
-func (h *hammer) transaction(ctx context.Context, c *pg.Conn, r *rand.Rand) error {
-	if err := c.Exec(ctx, "BEGIN"); err != nil {
+// connect opens a session as the application would: nothing of it is pinned.
+func (h *hammer) connect(ctx context.Context, r *rand.Rand) (*pgconn.PgConn, error) {
+	return pgconn.Connect(ctx, h.dsn+"&application_name=ward&search_path=h&lock_timeout=1000&h.canary="+canary+"&synchronous_commit="+[]string{"on", "off"}[r.IntN(2)])
+}
+
+func (h *hammer) transaction(ctx context.Context, c *pgconn.PgConn, r *rand.Rand) error {
+	if err := run(ctx, c, "BEGIN"); err != nil {
 		return err
 	}
 	for range 1 + r.IntN(6) {
@@ -141,28 +166,46 @@ func (h *hammer) transaction(ctx context.Context, c *pg.Conn, r *rand.Rand) erro
 		if r.IntN(5) == 0 {
 			sql = "SAVEPOINT s; " + sql + "; ROLLBACK TO SAVEPOINT s; " + h.statement(r)
 		}
-		if err := c.Exec(ctx, sql); err != nil {
+		if err := run(ctx, c, sql); err != nil {
 			return err
 		}
 	}
 	switch r.IntN(40) {
 	case 0: // a long transaction
-		if err := c.Exec(ctx, "SELECT pg_sleep(0.3)"); err != nil {
+		if err := run(ctx, c, "SELECT pg_sleep(0.3)"); err != nil {
 			return err
 		}
 	case 1: // prepared, committed by whoever comes
 		id := fmt.Sprintf("h%d", r.Uint64())
-		return c.Exec(ctx, "PREPARE TRANSACTION '"+id+"'; COMMIT PREPARED '"+id+"'")
+		if err := run(ctx, c, "PREPARE TRANSACTION '"+id+"'"); err != nil {
+			return err
+		}
+		// Two messages: it cannot stand in a transaction. What a lost session leaves behind would
+		// rightly hold up everything, so it is committed on the next.
+		for run(context.WithoutCancel(ctx), c, "COMMIT PREPARED '"+id+"'") != nil {
+			fresh, err := h.connect(ctx, r)
+			if err != nil {
+				return err
+			}
+			defer fresh.Close(context.WithoutCancel(ctx))
+			c = fresh
+		}
+		return nil
 	case 2: // more than 64 subtransactions
 		sql := ""
 		for range 70 {
 			sql += "SAVEPOINT x; " + h.statement(r) + ";"
 		}
-		if err := c.Exec(ctx, sql); err != nil {
+		if err := run(ctx, c, sql); err != nil {
 			return err
 		}
 	}
-	return c.Exec(ctx, "COMMIT")
+	return run(ctx, c, "COMMIT")
+}
+
+func run(ctx context.Context, c *pgconn.PgConn, sql string) error {
+	_, err := c.Exec(ctx, sql).ReadAll()
+	return err
 }
 
 // statement is one random change. Keys are drawn so that they meet existing rows, new rows, and
@@ -217,9 +260,4 @@ func (h *hammer) statement(r *rand.Rand) string {
 	default:
 		return fmt.Sprintf("INSERT INTO obs (month, val, tags) VALUES (%d, %d, ARRAY['%s']); SELECT nextval('ticket')", 1+r.IntN(12), r.IntN(1000), canary)
 	}
-}
-
-// bigTransaction changes many rows at once.
-func bigTransaction(ctx context.Context, c *pg.Conn, n int) error {
-	return c.Exec(ctx, fmt.Sprintf("INSERT INTO h.named SELECT '%s big ' || i, i, 'x' FROM generate_series(1, %d) i ON CONFLICT DO NOTHING; UPDATE h.random SET n = n + 1", canary, n))
 }

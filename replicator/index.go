@@ -32,8 +32,13 @@ func (j *job) newIndexer(ctx context.Context) (*indexer, context.Context) {
 func (x *indexer) table(ctx context.Context, t *chunker.Table) {
 	steps := x.j.work.Table[t.Ordinal]
 	if x.j.chunks[t.Ordinal][0].Kind != chunker.Range {
-		// Read under one snapshot: no value can stand in two of its rows for a moment.
-		steps = slices.Concat(steps, x.j.work.Unique[t.Ordinal])
+		// Read under one snapshot: no value can stand in two of its rows for a moment, unless its
+		// transactions allow that until they commit.
+		for _, s := range x.j.work.Unique[t.Ordinal] {
+			if !s.Strict {
+				steps = append(slices.Clip(steps), s)
+			}
+		}
 	}
 	x.build(ctx, t, steps)
 }
@@ -93,6 +98,9 @@ func (x *indexer) step(ctx context.Context, s *schema.Step) error {
 
 // step runs one schema step on the target and shows it.
 func (j *job) step(ctx context.Context, s *schema.Step) error {
+	if _, ran := j.ran.Load(s.ID); ran {
+		return nil
+	}
 	j.o.Hook("engine: step " + s.Kind)
 	j.tracker.StepBegan(s.Name)
 	err := j.persist(ctx, s.Name, func() error {
@@ -101,6 +109,9 @@ func (j *job) step(ctx context.Context, s *schema.Step) error {
 		return err
 	})
 	j.tracker.StepEnded(s.Name, err == nil)
+	if err == nil && s.Undo == "" {
+		j.ran.Store(s.ID, true)
+	}
 	return err
 }
 
@@ -119,9 +130,6 @@ func (j *job) inOrder(ctx context.Context, what string, steps []schema.Step) err
 	return j.persist(ctx, what, func() error {
 		notes, err := j.end.Steps(ctx, steps, nil)
 		j.note(notes...)
-		if err == nil {
-			j.tracker.Update(func(s *status.Status) { s.Indexes.Built += len(steps) })
-		}
 		return err
 	})
 }

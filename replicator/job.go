@@ -12,6 +12,7 @@ import (
 
 	"replicator/chunker"
 	"replicator/replicator/checkpoint"
+	"replicator/replicator/control"
 	"replicator/replicator/fault"
 	"replicator/replicator/schema"
 	"replicator/replicator/source"
@@ -42,6 +43,8 @@ type job struct {
 	begin  wal.LSN      // where the slot, and so the change log, begins
 	marker markerRecord // of the consistent point, once it is written
 
+	ran       sync.Map      // IDs of the schema steps that ran
+	met       bool          // both ends were reached in this run: from now on a lost connection is waited for
 	busy      sync.Mutex    // a catch-up is under way
 	following chan struct{} // closed once the target follows
 	opened    chan struct{} // closed once the target is open
@@ -63,10 +66,13 @@ type markerSeen struct {
 // open opens the state directory and the job in it, or begins a new one. create says whether a new
 // job may be begun.
 func open(ctx context.Context, o Options, create bool) (*job, error) {
+	if _, err := os.Stat(o.Dir); !create && errors.Is(err, os.ErrNotExist) {
+		return nil, errNoJob
+	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fault.New(fault.Store, fmt.Errorf("make state directory: %w", err), "")
 	}
-	store, err := checkpoint.Open(filepath.Join(o.Dir, "state"), checkpoint.Options{Logger: o.Logger})
+	store, err := openStore(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +82,25 @@ func open(ctx context.Context, o Options, create bool) (*job, error) {
 	}
 	return j, nil
 }
+
+// openStore waits a little for a store that is open elsewhere, unless an engine answers there: it may
+// be `status`, which reads it in a moment, or an engine that is on its way out.
+func openStore(ctx context.Context, o Options) (*checkpoint.Store, error) {
+	for wait := retryFirst; ; wait *= 2 {
+		store, err := checkpoint.Open(filepath.Join(o.Dir, "state"), checkpoint.Options{Logger: o.Logger})
+		if !errors.Is(err, checkpoint.ErrLocked) || wait > retryMost {
+			return store, err
+		}
+		if _, serr := control.Client(o.Dir).Status(ctx); serr == nil {
+			return nil, err
+		}
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+var errNoJob = fault.New(fault.Usage, errors.New("there is no job in this --dir"), "begin one with replicator seed")
 
 // load reads the record or makes it, and opens the target end.
 func (j *job) load(ctx context.Context, create bool) error {
@@ -96,7 +121,7 @@ func (j *job) load(ctx context.Context, create bool) error {
 			return err
 		}
 	default:
-		return fault.New(fault.Usage, fmt.Errorf("there is no job in this --dir"), "begin one with replicator seed")
+		return errNoJob
 	}
 	j.source = &source.Database{DSN: j.o.Source, Job: j.rec.Job}
 	j.tracker = status.NewTracker(j.rec.Job)

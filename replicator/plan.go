@@ -12,6 +12,7 @@ import (
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
 	"replicator/replicator/schema"
+	"replicator/replicator/source"
 	"replicator/replicator/status"
 )
 
@@ -75,7 +76,10 @@ func identifyFully(ctx context.Context, conn *pg.Conn, tables []chunker.Table) e
 			continue
 		}
 		sql := fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", t.Qualified())
-		err := conn.Exec(ctx, "SET lock_timeout = '2s'; "+sql)
+		err := conn.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d; %s", source.LockTimeout.Milliseconds(), sql))
+		if pg.Transient(err) {
+			return err
+		}
 		if err != nil {
 			return fault.New(fault.Preflight, fmt.Errorf("give %s a full replica identity: %w", t, err),
 				"let its owner run: "+sql+"; or use --no-key late")

@@ -2,6 +2,7 @@ package replicator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -30,6 +31,10 @@ func (j *job) takeOver(ctx context.Context) error {
 	}
 	if !st.Replica {
 		j.note("the target role may not set session_replication_role: foreign keys and triggers wait for catch-up")
+	}
+	if st.Phase == string(status.Open) {
+		// The target's word counts (I7): an engine was killed right after it had opened the target.
+		return errors.Join(j.setPhase(status.Open), errEnd)
 	}
 	j.applied = st.Applied
 	if err := j.store.ReplaceReceipts(st.Receipts); err != nil {
@@ -70,9 +75,6 @@ func (j *job) prepareSchema(ctx context.Context) error {
 	j.tracker.Update(func(s *status.Status) { s.Indexes.Total = stepsAfterRows(j.work, j.planned) })
 	j.tracker.Wait("the target gets its schema")
 	err = j.inOrder(ctx, "make the schema", j.work.Pre)
-	if state := pg.State(err); state == "42P07" || state == "42710" || state == "42P06" || state == "42723" {
-		return fault.New(fault.Preflight, fmt.Errorf("the target is not empty: %w", err), "seed into an empty database; replicator check lists what stands in the way")
-	}
 	j.tracker.Wait("")
 	return err
 }

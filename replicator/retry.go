@@ -5,18 +5,20 @@ import (
 	"errors"
 	"time"
 
+	"replicator/replicator/apply"
 	"replicator/replicator/pg"
 )
 
 // persist runs f until it succeeds, ctx ends, or it fails for a reason that does not go away. A lost
 // connection and what the server calls transient do: a hospital's servers restart at night, and the
-// job waits for them. what names the work in logs and in status.
+// job waits for them. But a server that this run has not reached at all is more likely named wrongly
+// than restarting. what names the work in logs and in status.
 func (j *job) persist(ctx context.Context, what string, f func() error) error {
 	wait := retryFirst
 	for {
 		began := time.Now()
 		err := f()
-		if err == nil || ctx.Err() != nil || !retryable(err) {
+		if err == nil || ctx.Err() != nil || !retryable(err) || pg.Lost(err) && !j.met {
 			if err == nil {
 				j.tracker.Wait("")
 			}
@@ -37,7 +39,7 @@ func (j *job) persist(ctx context.Context, what string, f func() error) error {
 
 // retryable says which errors go away by themselves.
 func retryable(err error) bool {
-	return pg.Lost(err) || pg.Transient(err) || errors.Is(err, errAgain) ||
+	return pg.Lost(err) || pg.Transient(err) || errors.Is(err, errAgain) || errors.As(err, new(*apply.RestartError)) ||
 		pg.State(err) == "55006" // the slot is still held by our own dead session
 }
 

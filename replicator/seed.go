@@ -90,7 +90,9 @@ func (j *job) order(ctx context.Context, g *errgroup.Group, action func(context.
 		j.log.Info("the target is open: nothing is left to do")
 		return nil
 	}
-	if err := j.begun(ctx); err != nil {
+	if err := j.begun(ctx); errors.Is(err, errEnd) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	g.Go(func() error { return j.stream(ctx) })
@@ -119,20 +121,24 @@ func (j *job) begun(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := j.plan(ctx); err != nil {
+	if err := j.persist(ctx, "plan", func() error { return j.plan(ctx) }); err != nil {
 		return err
 	}
 	if err := j.takeOver(ctx); err != nil {
 		return err
 	}
-	if err := j.prepareSchema(ctx); err != nil {
+	if err := j.persist(ctx, "read the schema", func() error { return j.prepareSchema(ctx) }); err != nil {
 		return err
 	}
-	s, err := j.ensureSlot(ctx)
+	var s slotRecord
+	err := j.persist(ctx, "make the slot", func() (err error) {
+		s, err = j.ensureSlot(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	j.begin = s.Consistent
+	j.begin, j.met = s.Consistent, true
 	return j.openLog(s)
 }
 
@@ -212,11 +218,11 @@ func (j *job) constrain(ctx context.Context) error {
 	if err := j.inParallel(ctx, flatten(j.work.Unique, j.planned)); err != nil {
 		return fmt.Errorf("build unique indexes: %w", err)
 	}
-	if err := j.inOrder(ctx, "make constraints", j.work.Constraints); err != nil {
-		return fmt.Errorf("make constraints: %w", err)
-	}
-	if err := j.inOrder(ctx, "make foreign keys", j.work.Foreign); err != nil {
-		return fmt.Errorf("make foreign keys: %w", err)
+	for _, steps := range [][]schema.Step{j.work.Constraints, j.work.Foreign} {
+		if err := j.inOrder(ctx, "make constraints", steps); err != nil {
+			return fmt.Errorf("make constraints: %w", err)
+		}
+		j.tracker.Update(func(s *status.Status) { s.Indexes.Built += len(steps) })
 	}
 	if err := j.inParallel(ctx, j.work.Validate); err != nil {
 		return fmt.Errorf("validate foreign keys: %w", err)

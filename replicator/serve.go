@@ -68,7 +68,7 @@ func storedStatus(store *checkpoint.Store) (status.Status, error) {
 		return s, err
 	}
 	if !found {
-		return s, fault.New(fault.Usage, errors.New("there is no job in this --dir"), "begin one with replicator seed")
+		return s, errNoJob
 	}
 	if _, err := store.Get(keyStatus, &s); err != nil {
 		return s, err

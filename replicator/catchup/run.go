@@ -123,7 +123,7 @@ func (r *run) back(ctx context.Context, err error) error {
 	r.tell(Event{At: time.Now().UTC(), Step: "lift the fence", State: StepBegins})
 	began := time.Now()
 	if lerr := r.job.Lift(ctx); lerr != nil {
-		return fault.New(fault.CodeOf(err), errors.Join(err, fmt.Errorf("lift the fence: %w", lerr)),
+		return fault.New(fault.Source, errors.Join(err, fmt.Errorf("lift the fence: %w", lerr)),
 			"the source still refuses writes: run catchup --abort when it can be reached")
 	}
 	took := time.Since(began).Seconds()

@@ -21,25 +21,26 @@ func EnsurePublication(ctx context.Context, conn *pg.Conn, name string, tables [
 			return fmt.Errorf("table %s has no usable replica identity and must not be published", &tables[i])
 		}
 	}
-	rows, err := conn.Query(ctx, "SELECT puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot FROM pg_publication WHERE pubname = $1", name)
+	// What filters rows or columns, and whole schemas, came with 15: JSON has it as NULL before.
+	rows, err := conn.Query(ctx, `SELECT NOT puballtables AND pubinsert AND pubupdate AND pubdelete AND pubtruncate AND NOT pubviaroot
+			AND NOT EXISTS (SELECT FROM pg_publication_rel r WHERE prpubid = p.oid AND coalesce(to_jsonb(r)->>'prqual', to_jsonb(r)->>'prattrs') IS NOT NULL)
+		FROM pg_publication p WHERE pubname = $1`, name)
 	if err != nil {
 		return fmt.Errorf("look for publication: %w", err)
 	}
 	if len(rows) == 0 {
 		return createPublication(ctx, conn, name, tables)
 	}
-	if rows[0][1] != "t" || rows[0][2] != "f" {
-		return fault.New(fault.Preflight, fmt.Errorf("publication %s does not publish every kind of change of the tables themselves", name),
+	if rows[0][0] != "t" {
+		return fault.New(fault.Preflight, fmt.Errorf("publication %s does not publish every change of listed tables, and of no others", name),
 			"drop it, or give another name with --publication")
 	}
 	return matchPublication(ctx, conn, name, tables)
 }
 
 func createPublication(ctx context.Context, conn *pg.Conn, name string, tables []chunker.Table) error {
-	err := conn.Exec(ctx, fmt.Sprintf("SET lock_timeout = %d", LockTimeout.Milliseconds()))
-	if err == nil {
-		err = conn.Exec(ctx, PublicationSQL(name, tables))
-	}
+	// Several statements in one message are one transaction, and the timeout ends with it.
+	err := conn.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d; %s", LockTimeout.Milliseconds(), PublicationSQL(name, tables)))
 	if pg.State(err) == "42501" {
 		return fault.New(fault.Preflight, fmt.Errorf("create publication %s: %w", name, err),
 			"let the tables' owner run what `replicator sql source-setup` prints")

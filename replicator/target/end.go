@@ -33,8 +33,8 @@ type End interface {
 	Steps(ctx context.Context, steps []schema.Step, progress func(finished int)) (notes []string, err error)
 	// Undo takes steps back that have run, the last one first; they can run again.
 	Undo(ctx context.Context, steps []schema.Step) error
-	// Fingerprint reads a whole table. jobs is the number of sessions that share the work.
-	Fingerprint(ctx context.Context, t *chunker.Table, jobs int) (checksum.Set, error)
+	// Fingerprint reads a whole table, as text or as binary; jobs sessions share the work.
+	Fingerprint(ctx context.Context, t *chunker.Table, text bool, jobs int) (checksum.Set, error)
 	// SetSequences sets the sequences' positions.
 	SetSequences(ctx context.Context, seqs []schema.SequenceValue) error
 	// Facts tells what the target is.

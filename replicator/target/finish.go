@@ -50,8 +50,8 @@ func (l *Local) Facts(ctx context.Context) (Facts, error) {
 }
 
 // Fingerprint implements End.
-func (l *Local) Fingerprint(ctx context.Context, t *chunker.Table, jobs int) (checksum.Set, error) {
-	set, err := chunker.Fingerprint(ctx, t, jobs, func(ctx context.Context) (*pg.Conn, error) { return l.connect(ctx, "fingerprint") })
+func (l *Local) Fingerprint(ctx context.Context, t *chunker.Table, text bool, jobs int) (checksum.Set, error) {
+	set, err := chunker.Fingerprint(ctx, t, text, jobs, func(ctx context.Context) (*pg.Conn, error) { return l.connect(ctx, "fingerprint") })
 	if err != nil {
 		return set, fmt.Errorf("fingerprint of %s on the target: %w", t, err)
 	}

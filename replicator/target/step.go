@@ -70,11 +70,26 @@ func (l *Local) Step(ctx context.Context, s *schema.Step) (string, error) {
 			return err
 		})
 	}
-	err = fmt.Errorf("%s: %w", s.Name, err)
-	if pg.State(err) == "42501" {
-		return "", fault.New(fault.Target, err, "grant the missing right to the target role: see replicator sql target-setup")
+	return "", stepError(s, err)
+}
+
+// stepError says what a person can do about a step that failed.
+func stepError(s *schema.Step, err error) error {
+	err = fmt.Errorf("%s %s: %w", strings.ToLower(s.Kind), s.Name, err)
+	switch pg.State(err) {
+	case "42501": // insufficient_privilege
+		return fault.New(fault.Target, err, "grant the missing right to the target role: see replicator sql target-setup")
+	case "42704", "58P01", "0A000": // undefined_object, undefined_file, feature_not_supported
+		return fault.New(fault.Preflight, err, "a role, extension or type that it names is missing on the target: replicator check lists them")
+	case "42P07", "42710", "42P06", "42723": // duplicate table, object, schema, function
+		return fault.New(fault.Preflight, err, "the target is not empty: seed into an empty database; replicator check lists what stands in the way")
+	case "23505", "23503", "23514", "23P01": // what the source upholds the target's rows break
+		return fault.New(fault.Mismatch, err, "the rows on the target break what holds on the source: the copy is not what it should be; keep both sides and ask")
 	}
-	return "", err
+	if pg.Lost(err) || pg.Transient(err) || fault.CodeOf(err) != fault.Unexpected {
+		return err
+	}
+	return fault.New(fault.Target, err, "")
 }
 
 // runStep marks the step and runs it in the same transaction, so that it runs once (I8).
