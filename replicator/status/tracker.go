@@ -18,7 +18,8 @@ type Tracker struct {
 	rows    meter
 	bytes   meter
 	changes meter
-	last    time.Time // commit received last
+	wal     meter
+	pending pending
 }
 
 // NewTracker returns a tracker in phase preparing.
@@ -108,9 +109,7 @@ func (t *Tracker) StepEnded(name string, ok bool) {
 func (t *Tracker) Received(received, durable wal.LSN, lastCommit time.Time) {
 	t.Update(func(s *Status) {
 		s.Log.Received, s.Log.Durable = received, durable
-		if lastCommit.After(t.last) {
-			t.last = lastCommit
-		}
+		t.pending.add(received, lastCommit)
 	})
 }
 
@@ -119,7 +118,13 @@ func (t *Tracker) Applied(lsn wal.LSN, commit time.Time, transactions, changes i
 	now := time.Now()
 	t.Update(func(s *Status) {
 		t.changes.add(now, changes-s.Apply.Changes)
-		s.Apply.Applied = max(lsn, s.Apply.Applied)
+		if lsn > s.Apply.Applied {
+			if !s.Apply.Applied.IsZero() {
+				t.wal.add(now, int64(lsn-s.Apply.Applied))
+			}
+			s.Apply.Applied = lsn
+			t.pending.drop(lsn)
+		}
 		if !commit.IsZero() {
 			s.Apply.CommitTime = commit.UTC()
 		}
@@ -144,16 +149,9 @@ func (t *Tracker) Status() Status {
 	}
 	s.Apply.ChangeRate = t.changes.rate(now)
 	s.Apply.LagBytes = max(0, int64(s.Source.CurrentLSN)-int64(s.Apply.Applied))
-	s.Apply.LagSeconds = t.lag(now)
+	s.Apply.LagSeconds = t.pending.age(now)
+	s.Apply.ETA = estimate(s.Apply.LagBytes, t.wal.rate(now))
 	return s
-}
-
-// lag is the age of what is received and not applied.
-func (t *Tracker) lag(now time.Time) float64 {
-	if t.s.Log.Durable <= t.s.Apply.Applied || !t.last.After(t.s.Apply.CommitTime) || t.s.Apply.CommitTime.IsZero() {
-		return 0
-	}
-	return max(0, now.Sub(t.s.Apply.CommitTime).Seconds())
 }
 
 // estimate is seconds for what is left at a rate, -1 where nobody can say.
