@@ -12,6 +12,11 @@
 // stage of DESIGN.md section 4 that it belongs to. [Compare] does the first two on both sides and
 // says what differs.
 //
+// What a plan does that pg_restore does not: indexes behind constraints come ahead of them;
+// identity columns that take no values are opened until the window; checks that call functions are
+// away until then (see [Check]); grants come where they are needed, or do no harm (plan_grant.go);
+// steps of the window can be undone, for a catch-up that is given up.
+//
 // Words: an entry is one numbered item of the archive (a table, an index, an ACL) with all its SQL.
 // A step is what the executor runs in one transaction, as one owner. A stage is a point in the
 // order of work: pre, table, unique, constraints, foreign, validate, late, finish.

@@ -15,8 +15,10 @@ type Facts struct {
 	Partitioned       map[uint32]string     `json:"partitioned"` // partitioned tables, and their names
 	MaterializedViews []MaterializedView    `json:"materialized_views"`
 	Always            []AlwaysColumn        `json:"always"`
-	Schemas           map[string]string     `json:"schemas"` // owners by name
-	Notes             []string              `json:"notes"`   // what does not move as it is
+	Schemas           map[string]string     `json:"schemas"`     // owners by name
+	Checks            []Check               `json:"checks"`      // that call functions
+	SearchPath        string                `json:"search_path"` // of the role on the source
+	Notes             []string              `json:"notes"`       // what does not move as it is
 }
 
 // Index is an index of an ordinary table.
@@ -54,7 +56,7 @@ func ReadFacts(ctx context.Context, conn *pg.Conn, sel Selection) (*Facts, error
 	}
 	f := &Facts{}
 	for _, step := range []func(context.Context, *pg.Conn, string) error{
-		f.readIndexes, f.readConstraints, f.readPartitions, f.readAlways, f.readSchemas, f.readNotes, f.readOrder,
+		f.readIndexes, f.readConstraints, f.readPartitions, f.readAlways, f.readSchemas, f.readChecks, f.readNotes, f.readOrder,
 	} {
 		if err := step(ctx, conn, oids); err != nil {
 			return nil, err

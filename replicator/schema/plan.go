@@ -40,6 +40,7 @@ func Plan(entries []Entry, tables []chunker.Table, facts *Facts) (*Work, error) 
 		}
 	}
 	p.identities()
+	p.checks()
 	p.refreshes()
 	return p.work(), nil
 }
@@ -53,6 +54,7 @@ type planner struct {
 	ids    map[string]int            // how often a step ID was wanted
 	dumped map[uint32]bool           // OIDs of tables and materialized views that the archive has
 	within map[int]int               // index of an entry's step in its list, by ID
+	said   map[[2]string]string      // comments on checks that are away, by tag; "" for none
 	shared map[[2]string]map[string]string
 	late   bool // no table has rows before the fence, as with tables made after the plan
 
@@ -66,9 +68,9 @@ func newPlanner(entries []Entry, tables []chunker.Table, facts *Facts) *planner 
 	p := &planner{
 		facts: facts, tables: map[uint32]*chunker.Table{}, above: map[uint32]bool{},
 		entry: map[int]*Entry{}, rank: map[int]rank{}, ids: map[string]int{}, dumped: map[uint32]bool{}, within: map[int]int{},
-		shared: map[[2]string]map[string]string{},
-		byTab:  map[rank]map[int][]Step{inTable: {}, inUnique: {}, inLate: {}},
-		early:  map[int][]Step{}, notes: slices.Clone(facts.Notes),
+		said: map[[2]string]string{}, shared: map[[2]string]map[string]string{},
+		byTab: map[rank]map[int][]Step{inTable: {}, inUnique: {}, inLate: {}},
+		early: map[int][]Step{}, notes: slices.Clone(facts.Notes),
 	}
 	for i := range entries {
 		e := &entries[i]
@@ -84,6 +86,11 @@ func newPlanner(entries []Entry, tables []chunker.Table, facts *Facts) *planner 
 		p.late = p.late && t.Late()
 		for o := t.OID; t.Late() && facts.Parents[o] != 0; o = facts.Parents[o] {
 			p.above[facts.Parents[o]] = true
+		}
+	}
+	for i := range facts.Checks {
+		if c := &facts.Checks[i]; c.Validated {
+			p.said[c.tag()] = ""
 		}
 	}
 	p.schemas(entries)
@@ -104,8 +111,10 @@ func (p *planner) place(e *Entry) error {
 		return p.constraint(e)
 	case "FK CONSTRAINT":
 		return p.foreignKey(e)
-	case "INDEX ATTACH", "CHECK CONSTRAINT":
+	case "INDEX ATTACH":
 		p.list(e, p.after(e, inConstraints))
+	case "CHECK CONSTRAINT":
+		p.list(e, p.after(e, p.checkRank(e)))
 	case "RULE":
 		p.rule(e)
 	case "TABLE ATTACH":
@@ -253,7 +262,7 @@ func (p *planner) refreshes() {
 			continue
 		}
 		fill = append(fill, Step{
-			ID: p.id("REFRESH", v.String()), Kind: KindRefresh, Name: v.String(), Owner: v.Owner,
+			ID: p.id("REFRESH", v.String()), Kind: KindRefresh, Name: v.String(), Owner: v.Owner, Settings: p.userPath(),
 			SQL: "REFRESH MATERIALIZED VIEW " + v.Qualified() + ";", Undo: again,
 		})
 		p.notes = append(p.notes, "materialized view "+v.String()+

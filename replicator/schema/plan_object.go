@@ -98,6 +98,10 @@ func (p *planner) eventTrigger(e *Entry) {
 // comment places a comment or label behind its object. Where the object is not in the archive it
 // belongs to the server or to an extension, and perhaps not to us.
 func (p *planner) comment(e *Entry) {
+	if _, away := p.said[[2]string{e.Schema, e.Name}]; away && e.Type == "COMMENT" {
+		p.said[[2]string{e.Schema, e.Name}] += "\n\n" + e.SQL // comes back with its check
+		return
+	}
 	var tolerate []string
 	r, known := inPre, false
 	for _, id := range e.Depends {

@@ -29,7 +29,7 @@ func undo(e *Entry) string {
 		return "DROP EVENT TRIGGER IF EXISTS " + name(first, "TRIGGER") + ";"
 	case "INDEX":
 		return dropIndex(first)
-	case "FK CONSTRAINT":
+	case "FK CONSTRAINT", "CHECK CONSTRAINT":
 		return undoConstraint(first)
 	case "ACL":
 		return undoRevoke(said)

@@ -186,6 +186,19 @@ CREATE TABLE event_both () INHERITS (event_late, event_local);
 ALTER TABLE event ADD COLUMN added text DEFAULT 'new';
 CREATE TABLE typed OF address (PRIMARY KEY (zip));
 
+-- checks that read other tables, found by the search path only, over partitions and heirs
+CREATE FUNCTION known(int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN EXISTS (SELECT FROM zz_known WHERE id = $1); END';
+CREATE TABLE zz_known (id int PRIMARY KEY);
+CREATE TABLE aa_checked (id int PRIMARY KEY, CONSTRAINT "is known" CHECK (known(id)), CONSTRAINT unsure CHECK (id > 0));
+ALTER TABLE aa_checked ADD CONSTRAINT not_proved CHECK (known(id) OR id > 100) NOT VALID;
+COMMENT ON CONSTRAINT "is known" ON aa_checked IS 'reads; another';
+CREATE TABLE aa_parts (id int, CONSTRAINT part_known CHECK (known(id))) PARTITION BY LIST (id);
+CREATE TABLE aa_parts_1 PARTITION OF aa_parts FOR VALUES IN (1);
+CREATE TABLE aa_parent (id int, CONSTRAINT heir_known CHECK (known(id)));
+CREATE TABLE aa_heir () INHERITS (aa_parent);
+CREATE TABLE aa_both (id int, CONSTRAINT heir_known CHECK (known(id)), CONSTRAINT own_known CHECK (known(id)) NO INHERIT);
+ALTER TABLE aa_both INHERIT aa_parent;
+
 -- sequences
 CREATE SEQUENCE free AS smallint START 5 MINVALUE -10 CYCLE CACHE 3;
 COMMENT ON SEQUENCE free IS 'numbers';
@@ -246,7 +259,11 @@ CREATE TABLE emr.second (id int PRIMARY KEY, patient bigint REFERENCES emr.patie
 CREATE TABLE public.in_public (a int PRIMARY KEY, b int UNIQUE);
 RESET ROLE;
 
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = emr, public', current_database()); END $$;
+
 -- rows, so that the order of work has something to trip over
+INSERT INTO emr.zz_known VALUES (1); INSERT INTO emr.aa_checked VALUES (1); INSERT INTO emr.aa_parts VALUES (1);
+INSERT INTO emr.aa_parent VALUES (1); INSERT INTO emr.aa_heir VALUES (1); INSERT INTO emr.aa_both VALUES (1);
 INSERT INTO emr.patient (mrn, "Full Name", born) SELECT 'x', 'name ' || i, '2000-01-01'::date + i FROM generate_series(1, 1) i;
 INSERT INTO emr.team VALUES (1, NULL); INSERT INTO emr.person VALUES (1, 1, 1); UPDATE emr.team SET lead = 1;
 INSERT INTO emr.obs (taken, kind, patient, val) VALUES ('2026-05-05', 'red', 10, 1), ('2026-05-05', 'green', 10, 2), ('2020-01-01', 'red', NULL, 3);
