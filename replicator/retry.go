@@ -7,6 +7,7 @@ import (
 
 	"replicator/replicator/apply"
 	"replicator/replicator/pg"
+	"replicator/wal/changelog"
 )
 
 // persist runs f until it succeeds, ctx ends, or it fails for a reason that does not go away. A lost
@@ -40,6 +41,7 @@ func (j *job) persist(ctx context.Context, what string, f func() error) error {
 // retryable says which errors go away by themselves.
 func retryable(err error) bool {
 	return pg.Lost(err) || pg.Transient(err) || errors.Is(err, errAgain) || errors.As(err, new(*apply.RestartError)) ||
+		errors.Is(err, changelog.ErrFull) || // until somebody makes room, or apply lets the log be trimmed
 		pg.State(err) == "55006" // the slot is still held by our own dead session
 }
 

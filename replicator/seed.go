@@ -139,7 +139,7 @@ func (j *job) begun(ctx context.Context) error {
 		return err
 	}
 	j.begin, j.met = s.Consistent, true
-	return j.openLog(s)
+	return j.persist(ctx, "open the change log", func() error { return j.openLog(s) })
 }
 
 // copyPhase moves the chunks and builds what tables get as they complete. It returns once the last
