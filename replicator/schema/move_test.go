@@ -73,6 +73,7 @@ type mover struct {
 	dst       *pg.Conn
 	tolerated []string
 	seen      map[string]bool
+	become    bool // become the owner even where his rights are inherited
 }
 
 func newMover(t *testing.T, source, target string) *mover {
@@ -130,14 +131,15 @@ func (m *mover) step(s *schema.Step) {
 	m.tolerated = append(m.tolerated, s.ID)
 }
 
-// role becomes the owner where our role is not a superuser.
+// role becomes the owner where our role has not his rights anyway, as the target end does.
 func (m *mover) role(owner string) string {
 	if owner == "" {
 		return ""
 	}
-	super, err := m.dst.Value(m.t.Context(), `SELECT rolsuper FROM pg_roles WHERE rolname = session_user`)
+	row, err := m.dst.Row(m.t.Context(), `SELECT pg_has_role($1, 'USAGE'), pg_has_role($1, 'MEMBER'), rolsuper
+		FROM pg_roles WHERE rolname = session_user`, owner)
 	check(m.t, err)
-	if super == "t" {
+	if row[1] == "f" || row[2] == "t" || row[0] == "t" && !m.become {
 		return ""
 	}
 	return "SET LOCAL ROLE " + pg.Ident(owner) + ";\n"
@@ -219,21 +221,33 @@ func TestMove(t *testing.T) {
 	equal(t, source, target)
 }
 
-// TestMoveToOthers goes to every other version that is installed. Their schemas can be compared
-// only where there is a pg_dump for them, so here it is enough that every step runs.
+// TestMoveToOthers goes to every newer version that is installed, as a superuser and as a role that
+// may become the owners but inherits nothing. Their schemas can be compared only where there is a
+// pg_dump for them, so here it is enough that every step runs.
 func TestMoveToOthers(t *testing.T) {
 	source := nasty(t)
 	for _, version := range cluster.Available("") {
-		if version < 15 {
+		if version <= 15 {
 			continue // the schema uses what 15 brought
 		}
 		t.Run(fmt.Sprint(version), func(t *testing.T) {
-			target := database(t, start(t, version))
-			execute(t, connect(t, target), nastyRoles+`GRANT CREATE ON SCHEMA public TO "nasty-owner", nasty_second`)
-			tables, work := plan(t, source, schema.Selection{})
-			m := newMover(t, source, target)
-			m.all(tables, work)
-			m.steps(m.undo(work.Finish))
+			other := start(t, version)
+			execute(t, connect(t, other.DSN("postgres")), nastyRoles+`CREATE ROLE plain LOGIN;
+				GRANT pg_read_all_data, pg_write_all_data TO plain;
+				GRANT "nasty-owner", nasty_second, nasty_app TO plain WITH INHERIT FALSE, SET TRUE;
+				GRANT SET ON PARAMETER session_replication_role TO plain`)
+			for _, role := range []string{"postgres", "plain"} {
+				target := database(t, other)
+				admin := connect(t, target)
+				name, err := admin.Value(t.Context(), `SELECT current_database()`)
+				check(t, err)
+				execute(t, admin, `GRANT CREATE ON DATABASE `+pg.Ident(name)+` TO plain;
+					GRANT CREATE ON SCHEMA public TO "nasty-owner", nasty_second`)
+				tables, work := plan(t, source, schema.Selection{})
+				m := newMover(t, source, as(t, target, role))
+				m.all(tables, work)
+				m.steps(m.undo(work.Finish))
+			}
 		})
 	}
 }
@@ -253,30 +267,33 @@ func TestMoveFrom14(t *testing.T) {
 	equal(t, source, target)
 }
 
-// TestMoveAsPlainRole moves with the grants of FACTS section 4 on both sides and no more.
+// TestMoveAsPlainRole moves with the grants of FACTS section 4 on both sides and no more, with
+// owners' rights inherited and without.
 func TestMoveAsPlainRole(t *testing.T) {
 	source := nasty(t)
 	other := start(t, 15)
-	target := database(t, other)
 	execute(t, connect(t, source), `CREATE ROLE plain_source LOGIN; GRANT pg_read_all_data, pg_monitor TO plain_source`)
-	admin := connect(t, target)
-	name, err := admin.Value(t.Context(), `SELECT current_database()`)
-	check(t, err)
-	execute(t, admin, nastyRoles+`CREATE ROLE plain_target LOGIN;
-		GRANT CONNECT, CREATE, TEMPORARY ON DATABASE `+pg.Ident(name)+` TO plain_target;
-		GRANT pg_read_all_data, pg_write_all_data TO plain_target;
-		GRANT "nasty-owner", nasty_second, nasty_app TO plain_target;
-		GRANT SET ON PARAMETER session_replication_role TO plain_target;
-		GRANT CREATE ON SCHEMA public TO "nasty-owner", nasty_second`)
-	tables, work := plan(t, as(t, source, "plain_source"), schema.Selection{})
-	m := newMover(t, source, as(t, target, "plain_target"))
-	m.all(tables, work)
-	if want := []string{"ACL SCHEMA \"public\"", "COMMENT SCHEMA \"public\""}; !slices.Equal(m.tolerated, want) {
-		t.Errorf("tolerated %q, want %q", m.tolerated, want)
+	execute(t, connect(t, other.DSN("postgres")), nastyRoles+`CREATE ROLE plain_target LOGIN;
+		GRANT pg_read_all_data, pg_write_all_data, "nasty-owner", nasty_second, nasty_app TO plain_target;
+		GRANT SET ON PARAMETER session_replication_role TO plain_target`)
+	for _, become := range []bool{true, false} {
+		target := database(t, other)
+		admin := connect(t, target)
+		name, err := admin.Value(t.Context(), `SELECT current_database()`)
+		check(t, err)
+		execute(t, admin, `GRANT CONNECT, CREATE, TEMPORARY ON DATABASE `+pg.Ident(name)+` TO plain_target;
+			GRANT CREATE ON SCHEMA public TO "nasty-owner", nasty_second`)
+		tables, work := plan(t, as(t, source, "plain_source"), schema.Selection{})
+		m := newMover(t, source, as(t, target, "plain_target"))
+		m.become = become
+		m.all(tables, work)
+		if want := []string{"ACL SCHEMA \"public\"", "COMMENT SCHEMA \"public\""}; !slices.Equal(m.tolerated, want) {
+			t.Errorf("tolerated %q, want %q", m.tolerated, want)
+		}
+		equal(t, source, target)
+		m.steps(m.undo(work.Finish))
+		equal(t, source, target)
 	}
-	equal(t, source, target)
-	m.steps(m.undo(work.Finish))
-	equal(t, source, target)
 }
 
 const nastyRoles = `CREATE ROLE "nasty-owner"; CREATE ROLE nasty_second; CREATE ROLE nasty_app; CREATE ROLE nasty_report;`
