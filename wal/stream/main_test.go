@@ -170,21 +170,13 @@ func (r *running) cancel() {
 	}
 }
 
-// within fails the test if f takes longer.
-func within(t *testing.T, most time.Duration, what string, f func() error) {
+// within fails the test if f takes longer; f ends with its ctx.
+func within(t *testing.T, most time.Duration, what string, f func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), most)
 	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- f() }()
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Errorf("%s: %v", what, err)
-		}
-	case <-ctx.Done():
-		t.Errorf("%s took longer than %s", what, most)
-		<-ended
+	if err := f(ctx); err != nil {
+		t.Errorf("%s: %v", what, err)
 	}
 }
 

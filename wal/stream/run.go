@@ -51,8 +51,18 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	cfg.defaults()
-	s, err := open(ctx, cfg)
+	// What an earlier connection has received is synced first: more is asked for from there on.
+	cfg.Log.Restart()
+	durable, err := cfg.Log.Sync()
 	if err != nil {
+		return fmt.Errorf("sync change log: %w", err)
+	}
+	s, err := open(ctx, cfg, durable)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	default:
 		return err
 	}
 	defer s.conn.Close()

@@ -17,13 +17,7 @@ import (
 
 // open connects, checks the slot against the log and takes the connection over. Nothing has been
 // asked of the slot yet.
-func open(ctx context.Context, cfg Config) (*session, error) {
-	// What was received by an earlier connection is synced first: from there on we ask for more.
-	cfg.Log.Restart()
-	durable, err := cfg.Log.Sync()
-	if err != nil {
-		return nil, fmt.Errorf("sync change log: %w", err)
-	}
+func open(ctx context.Context, cfg Config, durable wal.LSN) (*session, error) {
 	conn, err := cfg.Connect(ctx)
 	if err != nil {
 		return nil, err

@@ -69,6 +69,23 @@ func TestBinary(t *testing.T) {
 	}
 }
 
+// TestPrompt: a commit is durable at once although nothing comes after it.
+func TestPrompt(t *testing.T) {
+	s := newSource(t, cluster.Config{})
+	log := newMemory(t, s.consistent)
+	r := s.run(s.config(log))
+	began := time.Now()
+	const commits = 20
+	for i := range commits {
+		s.marker(fmt.Sprint(i))
+		log.awaitMarker(fmt.Sprint(i))
+	}
+	if took := time.Since(began); took > commits*500*time.Millisecond {
+		t.Errorf("%d commits took %s", commits, took)
+	}
+	r.cancel()
+}
+
 // TestBroken: connections that break at any moment lose nothing, repeat nothing, and never have the
 // slot confirm more than is durable (I4).
 func TestBroken(t *testing.T) {
@@ -201,7 +218,13 @@ func TestHeldUp(t *testing.T) {
 		s.marker("end")
 		log.await(func() bool { return log.held > 0 })
 		pid := s.state().ActivePID
-		<-enough
+		select {
+		case <-enough:
+		case err := <-r.end:
+			t.Fatalf("Run ended with %v", err)
+		case <-time.After(time.Minute):
+			t.Fatal("no status updates while the log has no room")
+		}
 		if st := s.state(); st.ActivePID != pid || st.Confirmed > log.durableLSN() {
 			t.Errorf("walsender was %d, slot is %+v", pid, st)
 		}
@@ -240,7 +263,7 @@ func TestFastShutdown(t *testing.T) {
 				s.exec("INSERT INTO t SELECT i, repeat('x', 10000) FROM generate_series(1, 3000) i")
 				s.marker("end")
 				log.await(func() bool { return log.held > 0 || log.has("M test end") })
-				within(t, 6*time.Second, "fast shutdown", func() error { return s.Stop(t.Context(), "fast") })
+				within(t, 6*time.Second, "fast shutdown", func(ctx context.Context) error { return s.Stop(ctx, "fast") })
 				if err := r.wait(); !pg.Lost(err) {
 					t.Errorf("Run ended with %v", err)
 				}
@@ -399,7 +422,7 @@ func TestUnreachable(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := stream.Run(ctx, s.config(newMemory(t, s.consistent))); err == nil {
-		t.Error("Run on a context that has ended")
+	if err := stream.Run(ctx, s.config(newMemory(t, s.consistent))); err != context.Canceled {
+		t.Errorf("Run on a context that has ended: %v", err)
 	}
 }
