@@ -16,7 +16,7 @@ var hooks = []string{
 	"engine: plan saved", "engine: before slot", "engine: slot made",
 	"engine: chunk read", "target: chunk before commit", "target: chunk after commit", "engine: chunk received",
 	"engine: before marker", "engine: step KEY INDEX", "engine: step INDEX", "engine: step ANALYZE",
-	"apply: before commit", "apply: after commit", "engine: step VALIDATE",
+	"engine: step VALIDATE", "apply: before commit", "apply: after commit",
 	"stream: before sync", "stream: after sync", "stream: status sent",
 	"changelog: before write", "changelog: before fsync", "changelog: after fsync",
 }

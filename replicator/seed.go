@@ -58,6 +58,9 @@ var errEnd = errors.New("the run is over")
 // run is one run of the job. action, if there is one, is what the run is for: it is called once the
 // target follows, and the run ends with it.
 func (j *job) run(ctx context.Context, action func(context.Context) error) error {
+	if err := j.store.Delete(keyFailure); err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return j.serve(ctx) })
 	if j.o.OnTracker != nil {

@@ -167,6 +167,8 @@ func (f *Facts) readNotes(ctx context.Context, conn *pg.Conn, oids string) error
 		SELECT 'function ' || p.oid::regprocedure || ' is in a library at ' || p.probin || ', which must be on the target'
 			FROM pg_proc p WHERE p.probin LIKE '/%' AND NOT EXISTS (SELECT FROM pg_depend x
 				WHERE x.classid = 'pg_proc'::regclass AND x.objid = p.oid AND x.deptype = 'e')
+		UNION ALL
+		SELECT count(*) || ' large objects are not moved by this version' FROM pg_largeobject_metadata HAVING count(*) > 0
 		ORDER BY 1`, oids)
 	if err != nil {
 		return fmt.Errorf("look for what does not move: %w", err)

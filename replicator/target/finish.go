@@ -51,7 +51,7 @@ func (l *Local) Facts(ctx context.Context) (Facts, error) {
 
 // Fingerprint implements End.
 func (l *Local) Fingerprint(ctx context.Context, t *chunker.Table, text bool, jobs int) (checksum.Set, error) {
-	set, err := chunker.Fingerprint(ctx, t, text, jobs, func(ctx context.Context) (*pg.Conn, error) { return l.connect(ctx, "fingerprint") })
+	set, err := chunker.Fingerprint(ctx, t, text, jobs, l.reader)
 	if err != nil {
 		return set, fmt.Errorf("fingerprint of %s on the target: %w", t, err)
 	}

@@ -39,7 +39,7 @@ func New(cfg Config) *Local {
 	if l.cfg.Hook == nil {
 		l.cfg.Hook = func(string) {}
 	}
-	l.plain = &sessions{open: func(ctx context.Context) (*pg.Conn, error) { return l.connect(ctx, "work") }}
+	l.plain = &sessions{open: func(ctx context.Context) (*pg.Conn, error) { return l.work(ctx, "work") }}
 	l.writers = &sessions{open: l.writer}
 	return l
 }
@@ -67,7 +67,7 @@ func (l *Local) Open(ctx context.Context, create bool) (State, error) {
 
 // takeLock takes the job's advisory lock, then ends what a dead engine left behind.
 func (l *Local) takeLock(ctx context.Context) error {
-	c, err := l.connect(ctx, "lock")
+	c, err := l.work(ctx, "lock")
 	if err != nil {
 		return err
 	}

@@ -64,10 +64,9 @@ func (s *sessions) close() {
 	s.free = nil
 }
 
-// writer opens a session for rows: triggers and rules do not fire where our role may say so, and
-// functions in constraints and index expressions find what they were written against.
+// writer opens a session for rows: triggers and rules do not fire where our role may say so.
 func (l *Local) writer(ctx context.Context) (*pg.Conn, error) {
-	c, err := l.connect(ctx, "write")
+	c, err := l.work(ctx, "write")
 	if err != nil {
 		return nil, err
 	}
@@ -96,12 +95,23 @@ func beReplica(ctx context.Context, c *pg.Conn) error {
 	return c.Exec(ctx, "SELECT "+ReplicaFunction+"()")
 }
 
-// connect opens a session with the job's name on it, by which a successor finds what is left of us.
-func (l *Local) connect(ctx context.Context, purpose string) (*pg.Conn, error) {
+// work opens a session for schema steps and rows: functions in constraints, indexes and generated
+// columns find what they were written against.
+func (l *Local) work(ctx context.Context, purpose string) (*pg.Conn, error) {
 	settings := map[string]string{"jit": "off"}
 	if l.cfg.SearchPath != "" {
 		settings["search_path"] = l.cfg.SearchPath
 	}
+	return l.connect(ctx, purpose, settings)
+}
+
+// reader opens a session that spells values as the source end's do.
+func (l *Local) reader(ctx context.Context) (*pg.Conn, error) {
+	return l.connect(ctx, "fingerprint", map[string]string{"jit": "off"})
+}
+
+// connect opens a session with the job's name on it, by which a successor finds what is left of us.
+func (l *Local) connect(ctx context.Context, purpose string, settings map[string]string) (*pg.Conn, error) {
 	c, err := pg.Connect(ctx, pg.Config{DSN: l.cfg.DSN, Name: l.name() + purpose, Settings: settings})
 	if err != nil {
 		return nil, fault.New(fault.Target, fmt.Errorf("target: %w", err), "check the target's address, role and pg_hba.conf")
