@@ -118,7 +118,7 @@ func TestChangeLog(t *testing.T) {
 			over = err == nil
 			r.cancel()
 		case <-time.After(time.Duration(10+random.IntN(100)) * time.Millisecond):
-			s.value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_replication WHERE application_name = $1", senderName)
+			s.until("SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_replication WHERE application_name = $1", senderName)
 			if err := r.wait(); !pg.Lost(err) {
 				t.Errorf("Run ended with %v", err)
 			}

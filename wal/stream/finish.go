@@ -9,7 +9,7 @@ import (
 )
 
 // farewell is how long the server may take to let go of the slot.
-const farewell = time.Second
+const farewell = 2 * time.Second
 
 // Whole messages.
 var (

@@ -117,7 +117,7 @@ func TestBroken(t *testing.T) {
 		if st := s.state(); st.Confirmed > log.durableLSN() {
 			t.Fatalf("slot has confirmed %s, durable is %s", st.Confirmed, log.durableLSN())
 		}
-		s.value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_replication WHERE application_name = $1", senderName)
+		s.until("SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_replication WHERE application_name = $1", senderName)
 		if err := r.wait(); !pg.Lost(err) {
 			t.Fatalf("Run ended with %v", err)
 		}
