@@ -173,3 +173,21 @@ func TestPublicRights(t *testing.T) {
 		t.Errorf("after its SQL: %+v", got)
 	}
 }
+
+// An upgraded database has public still with the superuser of old; setup gives it the same owner.
+func TestPublicOwner(t *testing.T) {
+	f := newFixture(t, nil, false)
+	f.onSource(t, "ALTER SCHEMA public OWNER TO postgres; GRANT CREATE ON SCHEMA public TO PUBLIC")
+	f.asRoles(t)
+	const public = "SELECT pg_get_userbyid(nspowner) || ' ' || nspacl::text FROM pg_namespace WHERE nspname = 'public'"
+	if got := value(t, open(t, f.dst.DSN(f.target)), public); !strings.HasPrefix(got, "postgres {postgres=UC/postgres,=UC/postgres") {
+		t.Errorf("setup left public as %s", got)
+	}
+	if got := f.check(t).find("public-rights", Target); got == nil || got.Level != OK {
+		t.Errorf("after setup: %+v", got)
+	}
+	f.onTarget(t, "ALTER SCHEMA public OWNER TO pg_database_owner")
+	if got := f.check(t).find("public-rights", Target); got == nil || got.Level != Note || !strings.Contains(got.SQL, `OWNER TO "postgres"`) {
+		t.Errorf("the owner differs: %+v", got)
+	}
+}

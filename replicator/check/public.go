@@ -24,12 +24,12 @@ func (r *run) publicRights(ctx context.Context) error {
 		return nil
 	}
 	r.add(Finding{ID: "public-rights", Level: Note, Side: Target, Subject: "rights on public",
-		Text: "differ from the source's, and only the schema's owner may change them", SQL: lines(sql...)})
+		Text: "or its owner differ from the source's, and only the schema's owner may change them", SQL: lines(sql...)})
 	return nil
 }
 
-// publicSQL gives the rights on public that the source has, and takes from PUBLIC those that it has
-// not. Other rights stay: owners need CREATE while objects are made.
+// publicSQL gives public the owner and the rights that the source has, and takes from PUBLIC those
+// that it has not. Other rights stay: owners need CREATE while objects are made.
 func (r *run) publicSQL(ctx context.Context) ([]string, error) {
 	if !slices.Contains(r.scope.schemas, "public") {
 		return nil, nil
@@ -48,7 +48,10 @@ func (r *run) publicSQL(ctx context.Context) ([]string, error) {
 	in := func(list [][]string, x []string) bool {
 		return slices.ContainsFunc(list, func(y []string) bool { return slices.Equal(x, y) })
 	}
-	var sql []string
+	sql, err := r.publicOwnerSQL(ctx) // first: whose rights they are changes with it
+	if err != nil {
+		return nil, err
+	}
 	for _, w := range want {
 		if in(have, w) {
 			continue
@@ -65,6 +68,21 @@ func (r *run) publicSQL(ctx context.Context) ([]string, error) {
 		}
 	}
 	return sql, nil
+}
+
+// publicOwnerSQL: the server's own superuser owns public up to version 14, the database's owner after
+// it, and a database that was upgraded keeps what it had.
+func (r *run) publicOwnerSQL(ctx context.Context) ([]string, error) {
+	const owner = "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'public'"
+	want, err := r.src.value(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	lack, err := r.dst.query(ctx, owner+" AND nspowner <> (SELECT oid FROM pg_roles WHERE rolname = $1)", want)
+	if err != nil || len(lack) == 0 {
+		return nil, err
+	}
+	return []string{"ALTER SCHEMA public OWNER TO " + pg.Ident(want)}, nil
 }
 
 func grantee(name string) string {
