@@ -102,7 +102,7 @@ func (l *Local) runStep(ctx context.Context, c *pg.Conn, s *schema.Step) error {
 	for name, value := range s.Settings {
 		fmt.Fprintf(&sql, "SELECT pg_catalog.set_config(%s, %s, true);\n", pg.Literal(name), pg.Literal(value))
 	}
-	role, err := l.asOwner(ctx, c, s.Owner)
+	role, err := l.asOwner(ctx, c, s)
 	if err != nil {
 		return err
 	}
@@ -124,20 +124,26 @@ func (l *Local) markStep(ctx context.Context, c *pg.Conn, s *schema.Step) (bool,
 }
 
 // asOwner is the SET ROLE that a step needs: none where our role has the owner's rights anyway
-// (superuser, or a member that inherits), the owner where we may only become it.
-func (l *Local) asOwner(ctx context.Context, c *pg.Conn, owner string) (string, error) {
-	if owner == "" {
+// (superuser, or a member that inherits), the owner where we may only become it. A range type is
+// the owner's work even so, unless we are a superuser, whom nobody asks whether the owner might:
+// up to version 16 giving it away leaves its multirange type with whoever made it.
+func (l *Local) asOwner(ctx context.Context, c *pg.Conn, s *schema.Step) (string, error) {
+	if s.Owner == "" {
 		return "", nil
 	}
-	row, err := c.Query(ctx, `SELECT pg_has_role(r.oid, 'USAGE'), pg_has_role(r.oid, 'MEMBER') FROM pg_roles r WHERE rolname = $1`, owner)
+	row, err := c.Query(ctx, `SELECT pg_has_role(r.oid, 'USAGE'), pg_has_role(r.oid, 'MEMBER'), me.rolsuper
+		FROM pg_roles r, pg_roles me WHERE r.rolname = $1 AND me.rolname = current_user`, s.Owner)
 	if err != nil || len(row) == 0 {
 		return "", err
 	}
-	if row[0][0] == "f" && row[0][1] == "t" {
-		return "SET LOCAL ROLE " + pg.Ident(owner) + ";\n", nil
+	usage, member, super := row[0][0] == "t", row[0][1] == "t", row[0][2] == "t"
+	if member && (!usage || !super && isRange(s)) {
+		return "SET LOCAL ROLE " + pg.Ident(s.Owner) + ";\n", nil
 	}
 	return "", nil
 }
+
+func isRange(s *schema.Step) bool { return s.Kind == "TYPE" && strings.Contains(s.SQL, " AS RANGE (") }
 
 // Undo implements End.
 func (l *Local) Undo(ctx context.Context, steps []schema.Step) error {
@@ -150,7 +156,7 @@ func (l *Local) Undo(ctx context.Context, steps []schema.Step) error {
 			if err != nil || len(rows) == 0 {
 				return err
 			}
-			role, err := l.asOwner(ctx, c, s.Owner)
+			role, err := l.asOwner(ctx, c, &s)
 			if err != nil {
 				return err
 			}
