@@ -153,7 +153,7 @@ func AwaitFlush(ctx context.Context, conn *pg.Conn, lsn wal.LSN) error {
 			}
 			continue
 		}
-		if err := pause(ctx, flushPause); err != nil {
+		if err := pg.Pause(ctx, flushPause); err != nil {
 			return err
 		}
 	}
@@ -163,14 +163,3 @@ const (
 	flushLooks = 4
 	flushPause = 5 * time.Millisecond
 )
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}

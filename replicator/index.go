@@ -140,7 +140,7 @@ func (j *job) note(notes ...string) {
 		if n == "" {
 			continue
 		}
-		j.log.Warn("left out", "what", n)
+		j.log.Warn("note", "what", n)
 		j.tracker.Update(func(s *status.Status) {
 			if !slices.Contains(s.Notes, n) {
 				s.Notes = append(s.Notes, n)

@@ -14,6 +14,7 @@ import (
 	"replicator/replicator/checkpoint"
 	"replicator/replicator/control"
 	"replicator/replicator/fault"
+	"replicator/replicator/pg"
 	"replicator/replicator/schema"
 	"replicator/replicator/source"
 	"replicator/replicator/status"
@@ -94,7 +95,7 @@ func openStore(ctx context.Context, o Options) (*checkpoint.Store, error) {
 		if _, serr := control.Client(o.Dir).Status(ctx); serr == nil {
 			return nil, err
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := pg.Pause(ctx, wait); err != nil {
 			return nil, err
 		}
 	}

@@ -197,7 +197,7 @@ func (j *job) showBlockers(ctx context.Context) (stop func()) {
 			return
 		}
 		defer conn.Close()
-		for pause(ctx, retryMost) == nil {
+		for pg.Pause(ctx, retryMost) == nil {
 			if b, err := slot.Blockers(ctx, conn, 0); err == nil && len(b) > 0 {
 				j.tracker.Wait("making the slot waits for " + slot.Describe(b))
 			}

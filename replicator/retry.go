@@ -31,7 +31,7 @@ func (j *job) persist(ctx context.Context, what string, f func() error) error {
 		j.log.Warn("trying again", "what", what, "error", err, "wait", wait)
 		j.tracker.Fail(err)
 		j.tracker.Wait(what + ": " + err.Error())
-		if err := pause(ctx, wait); err != nil {
+		if err := pg.Pause(ctx, wait); err != nil {
 			return err
 		}
 		wait = min(2*wait, retryMost)
@@ -43,17 +43,6 @@ func retryable(err error) bool {
 	return pg.Lost(err) || pg.Transient(err) || errors.Is(err, errAgain) || errors.As(err, new(*apply.RestartError)) ||
 		errors.Is(err, changelog.ErrFull) || // until somebody makes room, or apply lets the log be trimmed
 		pg.State(err) == "55006" // the slot is still held by our own dead session
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // interrupted reports whether err only says that we were told to stop.

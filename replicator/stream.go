@@ -93,7 +93,7 @@ func (j *job) watch(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			j.log.Debug("look at the source", "error", err)
 		}
-		if pause(ctx, watchEvery) != nil {
+		if pg.Pause(ctx, watchEvery) != nil {
 			return nil
 		}
 	}

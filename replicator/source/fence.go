@@ -115,12 +115,8 @@ func Audit(ctx context.Context, conn *pg.Conn, ours string) ([]string, error) {
 		if err != nil || len(who) == 0 || look == auditLooks {
 			return who, err
 		}
-		t := time.NewTimer(auditPause)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return nil, ctx.Err()
+		if err := pg.Pause(ctx, auditPause); err != nil {
+			return nil, err
 		}
 	}
 }

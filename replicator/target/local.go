@@ -84,7 +84,7 @@ func (l *Local) takeLock(ctx context.Context) error {
 			return fault.New(fault.Fenced, fmt.Errorf("another engine holds this job on the target"),
 				"stop it first; its sessions are named "+l.name()+" in pg_stat_activity")
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := pg.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -206,15 +206,4 @@ func (l *Local) Close() error {
 		return l.lock.Close()
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

@@ -42,7 +42,7 @@ func AwaitRunning(ctx context.Context, conn *pg.Conn, xmaxAtSlot uint64, show fu
 		if err := tell(ctx, conn, bound, show); err != nil {
 			return err
 		}
-		if err := wait(ctx, pause); err != nil {
+		if err := pg.Pause(ctx, pause); err != nil {
 			return err
 		}
 	}
@@ -57,17 +57,6 @@ func tell(ctx context.Context, conn *pg.Conn, bound uint64, show func([]Blocker)
 		show(blockers)
 	}
 	return err
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 func number(ctx context.Context, conn *pg.Conn, sql string) (uint64, error) {
