@@ -1,0 +1,53 @@
+package replicator_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layers is the import table: a package may import what stands in a layer above it in this list,
+// and within its own layer nothing. Nouns first, the command last.
+var layers = [][]string{
+	{"replicator/fault", "replicator/pg"},
+	{"wal", "checksum"},
+	{"checksum/frame", "wal/pgoutput", "wal/slot"},
+	{"wal/changelog"},
+	{"wal/stream", "chunker"},
+	{"replicator/checkpoint", "replicator/status", "replicator/schema", "replicator/source", "replicator/apply"},
+	{"replicator/target", "replicator/catchup"},
+	{"replicator/control", "replicator/check"},
+	{"replicator"},
+	{"bench/cluster"},
+	{"bench/clinical"},
+	{"bench/clinical/workload"},
+	{"cmd/replicator"},
+}
+
+// TestImportsPointDownwards lists what every package imports and holds it against the table.
+func TestImportsPointDownwards(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{join .Imports ","}}`, "replicator/...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	layer := func(pkg string) int {
+		return slices.IndexFunc(layers, func(l []string) bool { return slices.Contains(l, pkg) })
+	}
+	for line := range strings.Lines(string(out)) {
+		pkg, imports, ok := strings.Cut(strings.TrimSpace(line), ":")
+		if !ok {
+			continue
+		}
+		pkg = strings.TrimPrefix(pkg, "replicator/")
+		if layer(pkg) < 0 {
+			t.Errorf("package %s is not in the table", pkg)
+		}
+		for imp := range strings.SplitSeq(imports, ",") {
+			name, ours := strings.CutPrefix(imp, "replicator/")
+			if ours && layer(name) >= layer(pkg) {
+				t.Errorf("%s imports %s, which does not stand below it", pkg, name)
+			}
+		}
+	}
+}
