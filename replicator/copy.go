@@ -149,7 +149,7 @@ func (c *copier) chunk(ctx context.Context, conn *pg.Conn, tc *tableCopy, chunk 
 		tc.done(chunk)
 		return nil
 	})
-	if err != nil && tc.shared && tc.snapshotLost(err) {
+	if err != nil && tc.shared && tc.snapshotLost(ctx, err) {
 		c.j.log.Warn("table starts over: its snapshot was lost", "table", tc.t.String(), "error", err)
 		err = c.j.persist(ctx, "start over "+tc.t.String(), func() error {
 			return tc.again(round, func() error { return c.j.startOver(ctx, tc.t) })

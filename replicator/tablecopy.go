@@ -131,7 +131,7 @@ func (tc *tableCopy) keep(ctx context.Context, db *source.Database) (string, err
 
 // snapshotLost reports whether err, of an attempt, comes of the keeper's end: its session is gone,
 // or the server no longer knows the snapshot.
-func (tc *tableCopy) snapshotLost(err error) bool {
+func (tc *tableCopy) snapshotLost(ctx context.Context, err error) bool {
 	tc.keepMu.Lock()
 	defer tc.keepMu.Unlock()
 	if tc.keeper == nil {
@@ -141,7 +141,7 @@ func (tc *tableCopy) snapshotLost(err error) bool {
 	case "22023", "42704", "55000": // SET TRANSACTION SNAPSHOT, by version and moment
 		return true
 	}
-	return tc.keeperConn.Raw().IsClosed() || tc.keeperConn.Raw().CheckConn() != nil
+	return !tc.keeperConn.Alive(ctx)
 }
 
 // release ends the keeper.

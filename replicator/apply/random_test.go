@@ -79,7 +79,7 @@ func (w writer) statement() string {
 		fmt.Sprintf("UPDATE f SET t = %s WHERE v = %d", w.text(), k),
 		fmt.Sprintf("DELETE FROM f WHERE ctid = (SELECT ctid FROM f ORDER BY v, t LIMIT 1 OFFSET %d)", n%5),
 		fmt.Sprintf("DELETE FROM f WHERE v > %d", 3+n%30),
-		fmt.Sprintf("INSERT INTO e SELECT g, g FROM generate_series(0, 9) g ON CONFLICT DO NOTHING"),
+		"INSERT INTO e SELECT g, g FROM generate_series(0, 9) g ON CONFLICT DO NOTHING",
 		// A bed that is free, which often is one that another patient has just left.
 		fmt.Sprintf("UPDATE e SET u = (SELECT g FROM generate_series(0, 11) g WHERE NOT EXISTS (SELECT FROM e WHERE u = g) LIMIT 1) WHERE k = %d", k),
 		fmt.Sprintf("UPDATE e SET u = (SELECT g FROM generate_series(11, 0, -1) g WHERE NOT EXISTS (SELECT FROM e WHERE u = g) LIMIT 1) WHERE k = %d", k),

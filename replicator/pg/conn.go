@@ -104,6 +104,16 @@ func (c *Conn) settle(ctx context.Context, replication bool) error {
 // Pass the errors of what is done with it through [Clean].
 func (c *Conn) Raw() *pgconn.PgConn { return c.raw }
 
+// aliveWait bounds the question to a server that may be gone.
+const aliveWait = 5 * time.Second
+
+// Alive asks the server whether the session, which must be idle, still is; a restart ends it silently.
+func (c *Conn) Alive(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, aliveWait)
+	defer cancel()
+	return !c.raw.IsClosed() && c.raw.Ping(ctx) == nil
+}
+
 // Close ends the session; it never blocks longer than a second.
 func (c *Conn) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -24,7 +24,7 @@ func (s *sessions) take(ctx context.Context) (*pg.Conn, error) {
 		s.free = s.free[:n-1]
 		s.mu.Unlock()
 		// A server that restarted meanwhile has closed it; better to find out now.
-		if c.Raw().CheckConn() == nil {
+		if c.Alive(ctx) {
 			return c, nil
 		}
 		c.Close()
