@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,7 +108,7 @@ func (f *finisher) Lift(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := f.end.Undo(ctx, f.work.Finish); err != nil {
+	if err := f.end.Undo(ctx, f.finishSteps()); err != nil {
 		return err
 	}
 	if found {
@@ -147,12 +148,22 @@ func (f *finisher) Sequences(ctx context.Context, rehearsal bool) (n int, err er
 
 func (f *finisher) Finish(ctx context.Context) (string, error) {
 	f.o.Hook("engine: before finish")
-	for i := range f.work.Finish {
-		if err := f.step(ctx, &f.work.Finish[i]); err != nil {
+	steps := f.finishSteps()
+	for i := range steps {
+		if err := f.step(ctx, &steps[i]); err != nil {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%d steps", len(f.work.Finish)), nil
+	return fmt.Sprintf("%d steps", len(steps)), nil
+}
+
+// finishSteps is what waits for the fence: Work.Finish, and foreign keys where our role cannot keep
+// them from firing.
+func (f *finisher) finishSteps() []schema.Step {
+	if f.replica {
+		return f.work.Finish
+	}
+	return slices.Concat(f.work.Foreign, f.work.Validate, f.work.Finish)
 }
 
 func (f *finisher) Fingerprints(ctx context.Context, t *chunker.Table) (src, tgt checksum.Set, err error) {

@@ -44,6 +44,7 @@ type job struct {
 	begin  wal.LSN      // where the slot, and so the change log, begins
 	marker markerRecord // of the consistent point, once it is written
 
+	replica   bool          // foreign keys and triggers do not fire for our role
 	ran       sync.Map      // IDs of the schema steps that ran
 	met       bool          // both ends were reached in this run: from now on a lost connection is waited for
 	busy      sync.Mutex    // a catch-up is under way

@@ -221,13 +221,17 @@ func (j *job) constrain(ctx context.Context) error {
 	if err := j.inParallel(ctx, flatten(j.work.Unique, j.planned)); err != nil {
 		return fmt.Errorf("build unique indexes: %w", err)
 	}
-	for _, steps := range [][]schema.Step{j.work.Constraints, j.work.Foreign} {
+	foreign, validate := j.work.Foreign, j.work.Validate
+	if !j.replica {
+		foreign, validate = nil, nil // they would fire while changes are applied: see finishSteps
+	}
+	for _, steps := range [][]schema.Step{j.work.Constraints, foreign} {
 		if err := j.inOrder(ctx, "make constraints", steps); err != nil {
 			return fmt.Errorf("make constraints: %w", err)
 		}
 		j.tracker.Update(func(s *status.Status) { s.Indexes.Built += len(steps) })
 	}
-	if err := j.inParallel(ctx, j.work.Validate); err != nil {
+	if err := j.inParallel(ctx, validate); err != nil {
 		return fmt.Errorf("validate foreign keys: %w", err)
 	}
 	return nil

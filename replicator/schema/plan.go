@@ -160,7 +160,7 @@ func (p *planner) after(e *Entry, own rank) rank {
 func (p *planner) list(e *Entry, r rank, tolerate ...string) {
 	s := p.step(e)
 	s.Tolerate = tolerate
-	if r >= inFinish {
+	if r >= inFinish || r == inForeign { // foreign keys may wait for the fence as well
 		s.Undo = undo(e)
 	}
 	p.within[e.ID] = len(p.lists[r])

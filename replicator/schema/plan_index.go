@@ -136,7 +136,7 @@ func (p *planner) foreignKey(e *Entry) error {
 		return nil
 	}
 	s := p.step(e)
-	s.Table = t.String()
+	s.Table, s.Undo = t.String(), undo(e) // it waits for the fence where our role cannot keep it from firing
 	if k.Validated {
 		said := statements(s.SQL)
 		said[0] += " NOT VALID"
@@ -144,6 +144,7 @@ func (p *planner) foreignKey(e *Entry) error {
 		p.lists[inValidate] = append(p.lists[inValidate], Step{
 			ID: p.id("VALIDATE", s.Name), Kind: KindValidate, Name: s.Name, Table: s.Table, Owner: s.Owner,
 			SQL: "ALTER TABLE ONLY " + t.Qualified() + " VALIDATE CONSTRAINT " + pg.Ident(k.Name) + ";",
+			Undo: again,
 		})
 	}
 	p.lists[inForeign] = append(p.lists[inForeign], s)
