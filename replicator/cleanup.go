@@ -10,6 +10,7 @@ import (
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
 	"replicator/replicator/source"
+	"replicator/replicator/status"
 	"replicator/wal/slot"
 )
 
@@ -35,7 +36,11 @@ func CleanupPlan(ctx context.Context, o CleanupOptions) ([]string, error) {
 		"here: state, change log and reports in the state directory",
 	}
 	fenced, err := j.isFenced()
-	if fenced {
+	if err != nil {
+		return nil, err
+	}
+	p, err := j.phase()
+	if fenced && p != status.Open {
 		list = append([]string{"source: the fence of an interrupted catch-up, lifted"}, list...)
 	}
 	return list, err
@@ -80,7 +85,7 @@ func (j *job) cleanSource(ctx context.Context) error {
 	} else if found {
 		if p, err := j.phase(); err != nil {
 			return err
-		} else if p != "open" {
+		} else if p != status.Open {
 			if err := source.LiftFence(ctx, conn, m); err != nil {
 				return fault.New(fault.Source, fmt.Errorf("lift the fence: %w", err), "")
 			}

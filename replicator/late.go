@@ -115,7 +115,7 @@ func (f *finisher) create(ctx context.Context, c *pg.Conn, made []chunker.Table)
 		f.received = append(f.received, make([]bool, len(chunks)))
 		f.work.Late[t.Ordinal] = work.Late[t.Ordinal]
 		f.tracker.Update(func(s *status.Status) {
-			s.Tables = append(s.Tables, status.Table{Name: t.String(), Kind: "late", Size: t.Bytes, Chunks: len(chunks)})
+			s.Tables = append(s.Tables, status.Table{Name: t.String(), Kind: status.Late, Size: t.Bytes, Chunks: len(chunks)})
 		})
 	}
 	f.work.Finish = append(f.work.Finish, work.Finish...)

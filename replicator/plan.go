@@ -157,7 +157,7 @@ func showPlan(tracker *status.Tracker, tables []chunker.Table, chunks [][]chunke
 			t := &tables[i]
 			row := status.Table{Name: t.String(), Size: t.Bytes, Chunks: len(chunks[i]), Kind: string(chunks[i][0].Kind)}
 			if t.Late() {
-				row.Kind = "late"
+				row.Kind = status.Late
 				s.Late = append(s.Late, t.String())
 			} else {
 				s.Copy.TablesTotal++

@@ -102,6 +102,9 @@ type Apply struct {
 	Missed       map[string]int64 `json:"missed_rows,omitempty"` // UPDATE or DELETE that found no row, by table
 }
 
+// Late is the kind of a table that is copied at the fence.
+const Late = "late"
+
 // Table is one table's progress.
 type Table struct {
 	Name    string `json:"name"`

@@ -41,9 +41,12 @@ func (p *page) head(s Status) {
 	}
 	p.line("job", "%s", Printable(s.Job))
 	p.line("phase", "%s since %s (%s)", phase, Time(s.Since), Seconds(max(0, s.At.Sub(s.Since).Seconds())))
-	if s.Running {
+	switch {
+	case s.Running:
 		p.line("engine", "running, pid %d", s.PID)
-	} else {
+	case s.Phase == Open:
+		p.line("engine", "not running; its work is over")
+	default:
 		p.line("engine", "not running; the same seed command resumes")
 	}
 	if s.Waiting != "" {

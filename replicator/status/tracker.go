@@ -2,6 +2,7 @@ package status
 
 import (
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -25,7 +26,7 @@ type Tracker struct {
 // NewTracker returns a tracker in phase preparing.
 func NewTracker(job string) *Tracker {
 	return &Tracker{
-		s:       Status{Version: Version, Job: job, Running: true, Phase: Preparing, Since: time.Now().UTC(), Source: Source{SafeSize: -1}},
+		s:       Status{Version: Version, Job: job, Running: true, PID: os.Getpid(), Phase: Preparing, Since: time.Now().UTC(), Source: Source{SafeSize: -1}},
 		running: map[string]bool{},
 	}
 }
@@ -64,15 +65,18 @@ func (t *Tracker) Chunk(table int, rows, bytes int64, fresh bool) {
 		tab.Copied++
 		tab.Rows += rows
 		tab.Bytes += bytes
+		if fresh {
+			t.rows.add(now, rows)
+			t.bytes.add(now, bytes)
+		}
+		if tab.Kind == Late {
+			return // not of the copy that Copy counts
+		}
 		s.Copy.ChunksCopied++
 		s.Copy.Rows += rows
 		s.Copy.Bytes += bytes
 		if tab.Copied == tab.Chunks {
 			s.Copy.TablesCopied++
-		}
-		if fresh {
-			t.rows.add(now, rows)
-			t.bytes.add(now, bytes)
 		}
 	})
 }
@@ -81,12 +85,14 @@ func (t *Tracker) Chunk(table int, rows, bytes int64, fresh bool) {
 func (t *Tracker) Restart(table int) {
 	t.Update(func(s *Status) {
 		tab := &s.Tables[table]
-		if tab.Chunks > 0 && tab.Copied == tab.Chunks {
-			s.Copy.TablesCopied--
+		if tab.Kind != Late {
+			if tab.Chunks > 0 && tab.Copied == tab.Chunks {
+				s.Copy.TablesCopied--
+			}
+			s.Copy.ChunksCopied -= tab.Copied
+			s.Copy.Rows -= tab.Rows
+			s.Copy.Bytes -= tab.Bytes
 		}
-		s.Copy.ChunksCopied -= tab.Copied
-		s.Copy.Rows -= tab.Rows
-		s.Copy.Bytes -= tab.Bytes
 		tab.Copied, tab.Rows, tab.Bytes = 0, 0, 0
 	})
 }
