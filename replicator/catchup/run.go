@@ -23,8 +23,8 @@ func Run(ctx context.Context, job Job, o Options, report *Report, tell func(Even
 		report.End(r.outcome(), nil)
 		return nil
 	}
-	if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
-		err = cause
+	if ctx.Err() != nil {
+		err = stopped(context.Cause(ctx))
 	}
 	err = r.back(context.WithoutCancel(ctx), err)
 	outcome := Failed
@@ -50,6 +50,14 @@ type run struct {
 
 // errTimeout ends an attempt that took longer than the operator allows.
 var errTimeout = fault.New(fault.Interrupted, errors.New("catch-up took longer than --timeout"), "the fence is lifted; run it again at a quieter moment, or with more time")
+
+// stopped gives the end of a context its code, unless whoever ended it has.
+func stopped(cause error) error {
+	if fault.CodeOf(cause) == fault.Unexpected && errors.Is(cause, context.Canceled) {
+		return fault.New(fault.Interrupted, errors.New("the catch-up was told to stop"), "run it again when it suits")
+	}
+	return cause
+}
 
 func (r *run) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if r.o.Timeout == 0 {
