@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -86,8 +87,14 @@ func Lost(err error) bool {
 		return false
 	}
 	var netErr net.Error
+	if errors.As(err, &netErr) {
+		// A bare errno has a net.Error's methods too, but comes from a disk: sockets wrap theirs.
+		if _, disk := netErr.(syscall.Errno); !disk {
+			return true
+		}
+	}
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.As(err, &netErr) || errors.As(err, new(*pgconn.ConnectError)) || errors.Is(err, ErrClosed)
+		errors.As(err, new(*pgconn.ConnectError)) || errors.Is(err, ErrClosed)
 }
 
 // ErrClosed says that a connection was used after it broke.

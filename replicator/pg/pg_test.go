@@ -1,9 +1,13 @@
 package pg
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -71,6 +75,11 @@ func TestClasses(t *testing.T) {
 		{state("57P01"), true, false}, {state("08006"), true, false}, {state("40P01"), false, true},
 		{state("55P03"), false, true}, {state("23503"), false, false}, {state("28P01"), false, false},
 		{errors.New("other"), false, false}, {nil, false, false}, {ErrClosed, true, false},
+		{fmt.Errorf("read: %w", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}), true, false},
+		{&lostError{cause: syscall.ECONNREFUSED}, true, false}, {context.DeadlineExceeded, true, false},
+		// A disk that fails is no lost connection: it must end the job, not be tried for ever.
+		{fmt.Errorf("fsync: %w", &os.PathError{Op: "sync", Path: "x", Err: syscall.EIO}), false, false},
+		{syscall.ENOSPC, false, false},
 	} {
 		if Lost(c.err) != c.lost || Transient(c.err) != c.transient {
 			t.Errorf("%v: lost %v, transient %v", c.err, Lost(c.err), Transient(c.err))
