@@ -130,6 +130,9 @@ func (j *job) begun(ctx context.Context) error {
 	if err := j.takeOver(ctx); err != nil {
 		return err
 	}
+	if err := j.source.EndStale(ctx); err != nil {
+		return err
+	}
 	if err := j.persist(ctx, "read the schema", func() error { return j.prepareSchema(ctx) }); err != nil {
 		return err
 	}

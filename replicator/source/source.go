@@ -40,6 +40,26 @@ func (d *Database) open(ctx context.Context, cfg pg.Config) (*pg.Conn, error) {
 	return c, nil
 }
 
+// endWait is how long a session that was told to end may take, in milliseconds.
+const endWait = 10_000
+
+// EndStale ends the sessions that an earlier engine of the job left behind: killed in the middle of a
+// statement, its server process goes on until it has an answer to give. Only the engine that holds
+// the job on the target may call it.
+func (d *Database) EndStale(ctx context.Context) error {
+	conn, err := d.Connect(ctx, "take over")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = conn.Query(ctx, fmt.Sprintf(`SELECT pg_terminate_backend(pid, %d) FROM pg_stat_activity
+		WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid() AND usename = current_user`, endWait), d.Name())
+	if err != nil {
+		return fmt.Errorf("end the sessions of an earlier engine on the source: %w", err)
+	}
+	return nil
+}
+
 // MarkerPrefix is the prefix of our logical messages that mean something to apply.
 const MarkerPrefix = "replicator"
 

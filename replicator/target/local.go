@@ -89,8 +89,9 @@ func (l *Local) takeLock(ctx context.Context) error {
 		}
 	}
 	// We hold the lock, so whoever still carries the job's name belongs to nobody.
-	_, err = c.Query(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-		WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid() AND datname = current_database() AND usename = current_user`, l.name())
+	_, err = c.Query(ctx, fmt.Sprintf(`SELECT pg_terminate_backend(pid, %d) FROM pg_stat_activity
+		WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid() AND datname = current_database() AND usename = current_user`,
+		takeoverWait.Milliseconds()), l.name())
 	return err
 }
 
