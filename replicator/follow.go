@@ -32,6 +32,10 @@ func (j *job) follow(ctx context.Context, until string, filtered bool) error {
 		if err != nil || recopy == nil {
 			return err
 		}
+		// From here on a snapshot may be younger than the marker, whoever is killed where.
+		if err := j.store.Delete(keyMarker); err != nil {
+			return err
+		}
 		if err := j.recopy(ctx, recopy); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"replicator/chunker"
@@ -13,6 +14,7 @@ import (
 	"replicator/replicator/schema"
 	"replicator/replicator/source"
 	"replicator/replicator/status"
+	"replicator/wal"
 	"replicator/wal/changelog"
 	"replicator/wal/slot"
 )
@@ -53,7 +55,25 @@ func (j *job) takeOver(ctx context.Context) error {
 		j.received[r.Table][r.Chunk] = true
 		j.tracker.Chunk(r.Table, r.Rows, r.Bytes, false)
 	}
-	return nil
+	return j.holdsConsistent(st.Applied)
+}
+
+// holdsConsistent refuses a target that was set back to before the consistent point: changes are no
+// longer judged by snapshots, and what it lacks is gone from the change log.
+func (j *job) holdsConsistent(applied wal.LSN) error {
+	var c consistentRecord
+	if found, err := j.store.Get(keyConsistent, &c); err != nil || !found {
+		return err
+	}
+	whole := applied >= c.LSN
+	for i := range j.planned {
+		whole = whole && (j.planned[i].Late() || !slices.Contains(j.received[i], false))
+	}
+	if whole {
+		return nil
+	}
+	return fault.New(fault.PositionLost, fmt.Errorf("the target is older than the consistent point %s that it had reached: it stands at %s", c.LSN, applied),
+		"it was restored or written by somebody else: run replicator cleanup and seed again")
 }
 
 // prepareSchema dumps the source's schema once, and makes on the target what tables need before

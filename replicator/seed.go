@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -158,6 +159,9 @@ func (j *job) copyPhase(ctx context.Context) (consistentRecord, error) {
 	if err := j.setPhase(status.Copying); err != nil {
 		return c, err
 	}
+	if err := j.voidMarker(); err != nil {
+		return c, err
+	}
 	x, xctx := j.newIndexer(ctx)
 	var tables []*chunker.Table
 	for i := range j.tables {
@@ -176,6 +180,17 @@ func (j *job) copyPhase(ctx context.Context) (consistentRecord, error) {
 		err = werr
 	}
 	return c, err
+}
+
+// voidMarker forgets a marker that is older than chunks still to be read, as on a target that was
+// set back: their snapshots would see what comes after it.
+func (j *job) voidMarker() error {
+	for i := range j.planned {
+		if !j.planned[i].Late() && slices.Contains(j.received[i], false) {
+			return j.store.Delete(keyMarker)
+		}
+	}
+	return nil
 }
 
 func (j *job) ensureMarker(ctx context.Context) error {
