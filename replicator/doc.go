@@ -16,7 +16,7 @@
 //	take over     the target's epoch; receipts of the target replace ours        prepare.go
 //	schema        pg_dump's, without indexes, constraints, triggers              prepare.go
 //	publication, slot, and the end of what ran when the slot was made            prepare.go
-//	stream        from here to the end, beside everything else                   stream.go
+//	stream        from here to the end, beside everything else                   stream.go, watch.go
 //	copy          chunks under their own snapshots; indexes as tables complete   copy.go, tablecopy.go, index.go
 //	marker        written when the last chunk is read                            follow.go
 //	apply         the change log up to the marker, judged by snapshots (I3)      follow.go

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -160,19 +161,8 @@ func TestChangeLogDiskFull(t *testing.T) {
 	for range 12 { // random bytes do not compress
 		p.exec(p.source, "INSERT INTO h.random (pad) SELECT (SELECT string_agg(md5(random()::text || g || i), '') FROM generate_series(1, 30) g) FROM generate_series(1, 1000) i")
 	}
-	for deadline := time.Now().Add(time.Minute); ; {
-		s, err := replicator.ReadStatus(context.Background(), p.o.Dir)
-		if err == nil && (s.Log.Full || s.LastError != "") {
-			break
-		}
-		select {
-		case <-e.gone:
-			t.Fatalf("engine ended with %d on a full disk:\n%s", e.code, e.out)
-		case <-time.After(50 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the disk never was full: %+v", s.Log)
-		}
+	if !e.awaitStatus(p.o.Dir, func(s status.Status) bool { return s.Log.Full || s.LastError != "" }) {
+		t.Fatalf("engine ended with %d on a full disk:\n%s", e.code, e.out)
 	}
 	if err := lock.Exec(context.Background(), "COMMIT"); err != nil {
 		t.Fatal(err)
@@ -182,6 +172,17 @@ func TestChangeLogDiskFull(t *testing.T) {
 	}
 	p.mustCatchup()
 	p.compare()
+}
+
+// TestRetainedWALAlarm sets the budget so low that any WAL the source keeps for us is too much.
+func TestRetainedWALAlarm(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, hammerSchema+hammerRows(100))
+	p.o.RetainBudget = 1
+	e := startEngine(t, orders{Options: p.o})
+	if !e.awaitStatus(p.o.Dir, func(s status.Status) bool { return strings.Contains(s.LastError, "retains") }) {
+		t.Fatalf("engine ended with %d:\n%s", e.code, e.out)
+	}
 }
 
 // finishWith is finish with an engine that runs.

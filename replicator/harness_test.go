@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -123,13 +124,14 @@ func (e *engine) terminate() int {
 
 // await waits until the job in dir is in one of the phases, or the engine is gone.
 func (e *engine) await(dir string, phases ...status.Phase) bool {
+	return e.awaitStatus(dir, func(s status.Status) bool { return slices.Contains(phases, s.Phase) })
+}
+
+// awaitStatus waits until a running engine shows what is wanted, or is gone.
+func (e *engine) awaitStatus(dir string, want func(status.Status) bool) bool {
 	for {
-		if s, err := replicator.ReadStatus(context.Background(), dir); err == nil && s.Running {
-			for _, p := range phases {
-				if s.Phase == p {
-					return true
-				}
-			}
+		if s, err := replicator.ReadStatus(context.Background(), dir); err == nil && s.Running && want(s) {
+			return true
 		}
 		select {
 		case <-e.gone:

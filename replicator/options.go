@@ -34,8 +34,11 @@ type Options struct {
 	Slot        string // "" derives it from the database's name
 	Publication string // "" is the slot's name
 	LogBudget   int64  // bytes of change log at which we stop confirming; 0 is none
-	ChunkBytes  int64  // 0 is chunker.DefaultBytes
-	Limits      apply.Limits
+	// RetainBudget is how many bytes of WAL the source may retain for us before an alarm is raised;
+	// 0 is DefaultRetainBudget.
+	RetainBudget int64
+	ChunkBytes   int64 // 0 is chunker.DefaultBytes
+	Limits       apply.Limits
 
 	Logger    *slog.Logger          `json:"-"`
 	OnTracker func(*status.Tracker) `json:"-"` // called once, when the job is open
@@ -45,6 +48,9 @@ type Options struct {
 // mostJobs is the default's bound: more sessions than this disturb a hospital at work and are the
 // DBA's decision.
 const mostJobs = 4
+
+// DefaultRetainBudget is a few hours of a busy hospital's WAL: by then somebody should know.
+const DefaultRetainBudget = 16 << 30
 
 // Validate fills in the defaults; its errors are of code fault.Usage.
 func (o *Options) Validate() error {
@@ -59,6 +65,9 @@ func (o *Options) Validate() error {
 	}
 	if o.Confirm == "" {
 		o.Confirm = "synced"
+	}
+	if o.RetainBudget == 0 {
+		o.RetainBudget = DefaultRetainBudget
 	}
 	if o.ChunkBytes == 0 {
 		o.ChunkBytes = chunker.DefaultBytes
