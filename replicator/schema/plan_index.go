@@ -143,7 +143,7 @@ func (p *planner) foreignKey(e *Entry) error {
 		s.SQL = strings.Join(said, ";\n") + ";"
 		p.lists[inValidate] = append(p.lists[inValidate], Step{
 			ID: p.id("VALIDATE", s.Name), Kind: KindValidate, Name: s.Name, Table: s.Table, Owner: s.Owner,
-			SQL: "ALTER TABLE ONLY " + t.Qualified() + " VALIDATE CONSTRAINT " + pg.Ident(k.Name) + ";",
+			SQL:  "ALTER TABLE ONLY " + t.Qualified() + " VALIDATE CONSTRAINT " + pg.Ident(k.Name) + ";",
 			Undo: again,
 		})
 	}
