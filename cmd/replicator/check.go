@@ -36,7 +36,7 @@ func defineCheck(a *app, f *pflag.FlagSet) action {
 	defineSelection(f, &o.Select)
 	f.StringVar(&o.Dir, "dir", "", "state `directory` that the job will have; its disk is looked at")
 	f.IntVarP(&o.Jobs, "jobs", "j", 0, "sessions that will copy")
-	f.StringVar(&o.Slot, "slot", "", "`name` of the slot that seed will make (default derived from the database's)")
+	f.StringVar(&o.Slot, "slot-name", "", "`name` of the slot that seed will make (default derived from the database's)")
 	f.StringVar(&o.Publication, "publication", "", "`name` of the publication (default the slot's)")
 	f.Var(newChoice(&o.NoKey, "late", "late", "full"), "no-key", "what becomes of tables without key: `late|full`, see seed")
 	f.BoolVar(&o.AcceptRisk, "accept-risk", false, "turn risks that you may take into notes")

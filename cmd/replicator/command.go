@@ -51,10 +51,12 @@ func (c command) flags(a *app) (*pflag.FlagSet, action) {
 	return f, do
 }
 
-// alias lets patterns be given as --tables as well as --table, which is pg_dump's name.
+// aliases are names that other tools have taught people for our flags.
+var aliases = map[string]string{"tables": "table", "slot": "slot-name", "table-jobs": "jobs"}
+
 func alias(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-	if name == "tables" {
-		name = "table"
+	if ours, ok := aliases[name]; ok {
+		name = ours
 	}
 	return pflag.NormalizedName(name)
 }

@@ -41,7 +41,7 @@ func defineSeed(a *app, f *pflag.FlagSet) action {
 	f.Var(newChoice(&o.NoKey, "late", "late", "full"), "no-key", "tables without key: `late|full`: copied at the fence, or followed with REPLICA IDENTITY FULL")
 	f.Var(newChoice(&o.Confirm, "synced", "synced", "applied"), "confirm", "when the source may forget WAL: `synced|applied`: it is safe on this disk, or applied on the target")
 	f.Var(newChoice(&o.Until, "", "copied", "consistent"), "until", "end there: `copied|consistent` (default: follow)")
-	f.StringVar(&o.Slot, "slot", "", "`name` of the replication slot (default derived from the database's)")
+	f.StringVar(&o.Slot, "slot-name", "", "`name` of the replication slot (default derived from the database's)")
 	f.StringVar(&o.Publication, "publication", "", "`name` of the publication (default the slot's)")
 	f.Var(size{&o.LogBudget}, "log-budget", "most `bytes` of change log on this disk, as in 200GB; 0 is no limit")
 	return func(ctx context.Context, _ []string) error {

@@ -87,7 +87,7 @@ func (r *run) slot(ctx context.Context) error {
 	r.add(Finding{ID: "slot", Level: Must, Side: Source, Subject: "slot",
 		Text: fmt.Sprintf("a slot named %s exists already (%s, %s)", r.o.Slot, rows[0][2], state),
 		SQL:  lines(fmt.Sprintf("SELECT pg_drop_replication_slot(%s)", pg.Literal(r.o.Slot))),
-		Hint: "if a job of ours owns it then resume that job or clean it up; else drop it or give another name with --slot"})
+		Hint: "if a job of ours owns it then resume that job or clean it up; else drop it or give another name with --slot-name"})
 	return nil
 }
 
