@@ -242,3 +242,17 @@ func TestUnknownEnd(t *testing.T) {
 		t.Errorf("error %v, want %v", err, errUnknownEnd)
 	}
 }
+
+// TestNextCatchup comes back as soon as it has heard of the end: the place must be free by then.
+func TestNextCatchup(t *testing.T) {
+	dir := t.TempDir()
+	stop := serve(t, dir, engine{func(context.Context, Request, func(catchup.Event)) (*catchup.Report, error) { return nil, nil }})
+	for i := range 200 {
+		if _, err := Client(dir).Catchup(t.Context(), Request{}, nil); err != nil {
+			t.Fatalf("catch-up %d: %v", i, err)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}

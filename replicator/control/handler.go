@@ -116,8 +116,8 @@ func (s *server) catchup(w http.ResponseWriter, r *http.Request) {
 		out.send(message{Error: catchup.NewFailure(errBusy), Last: true})
 		return
 	}
-	defer s.end()
 	if err := out.control.Flush(); err != nil { // tells the client that it began
+		s.end()
 		return
 	}
 	report, err := s.engine.Catchup(ctx, req, func(e catchup.Event) {
@@ -125,6 +125,7 @@ func (s *server) catchup(w http.ResponseWriter, r *http.Request) {
 			cancel(errClientGone)
 		}
 	})
+	s.end() // before the client hears of it: it may come back at once
 	out.send(message{Report: report, Error: catchup.NewFailure(err), Last: true})
 }
 
