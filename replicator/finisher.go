@@ -108,7 +108,11 @@ func (f *finisher) Lift(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := f.end.Undo(ctx, f.finishSteps()); err != nil {
+	steps, err := f.finishSteps()
+	if err != nil {
+		return err
+	}
+	if err := f.end.Undo(ctx, steps); err != nil {
 		return err
 	}
 	if found {
@@ -148,7 +152,10 @@ func (f *finisher) Sequences(ctx context.Context, rehearsal bool) (n int, err er
 
 func (f *finisher) Finish(ctx context.Context) (string, error) {
 	f.o.Hook("engine: before finish")
-	steps := f.finishSteps()
+	steps, err := f.finishSteps()
+	if err != nil {
+		return "", err
+	}
 	for i := range steps {
 		if err := f.step(ctx, &steps[i]); err != nil {
 			return "", err
@@ -157,13 +164,17 @@ func (f *finisher) Finish(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d steps", len(steps)), nil
 }
 
-// finishSteps is what waits for the fence: Work.Finish, and foreign keys where our role cannot keep
-// them from firing.
-func (f *finisher) finishSteps() []schema.Step {
-	if f.replica {
-		return f.work.Finish
+// finishSteps is what waits for the fence: Work.Finish, also of what was made since the plan, and
+// foreign keys where our role cannot keep them from firing.
+func (f *finisher) finishSteps() ([]schema.Step, error) {
+	var late schema.Work
+	if _, err := f.store.Get(keyLateWork, &late); err != nil {
+		return nil, err
 	}
-	return slices.Concat(f.work.Foreign, f.work.Validate, f.work.Finish)
+	if f.replica {
+		return slices.Concat(f.work.Finish, late.Finish), nil
+	}
+	return slices.Concat(f.work.Foreign, f.work.Validate, f.work.Finish, late.Finish), nil
 }
 
 func (f *finisher) Fingerprints(ctx context.Context, t *chunker.Table) (src, tgt checksum.Set, err error) {

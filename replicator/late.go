@@ -3,6 +3,7 @@ package replicator
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"replicator/chunker"
 	"replicator/replicator/fault"
@@ -21,6 +22,35 @@ func (j *job) newTables(ctx context.Context, conn *pg.Conn) ([]chunker.Table, er
 	for i := range now {
 		if j.table(now[i].Schema, now[i].Name) == nil {
 			made = append(made, now[i])
+		}
+	}
+	return made, nil
+}
+
+// newRelations are the sequences, and the tables that are partitioned, that the source has and the
+// plan does not: pg_dump leaves them out of a dump of tables that need them.
+func (j *job) newRelations(ctx context.Context, conn *pg.Conn) ([]schema.Relation, error) {
+	known := map[string]bool{}
+	for i := range j.work.Pre {
+		known[j.work.Pre[i].ID] = true
+	}
+	var made []schema.Relation
+	parents, err := schema.PartitionedTables(ctx, conn, j.rec.Select)
+	if err != nil {
+		return nil, err
+	}
+	for i := range parents {
+		if r := parents[i].Relation; !known["TABLE "+r.String()] {
+			made = append(made, r)
+		}
+	}
+	sequences, err := schema.Sequences(ctx, conn, j.rec.Select)
+	if err != nil {
+		return nil, err
+	}
+	for i := range sequences {
+		if r := sequences[i].Relation; !sequences[i].Identity && !known["SEQUENCE "+r.String()] {
+			made = append(made, r)
 		}
 	}
 	return made, nil
@@ -68,37 +98,52 @@ func columns(t *chunker.Table) string {
 }
 
 // Late lists the planned late tables and creates those that were made since the plan.
-func (f *finisher) Late(ctx context.Context, rehearsal bool) ([]chunker.Table, error) {
-	var late []chunker.Table
-	for i := range f.tables {
-		if f.tables[i].Late() || i >= len(f.planned) {
-			late = append(late, f.tables[i])
+func (f *finisher) Late(ctx context.Context, rehearsal bool) (late []chunker.Table, err error) {
+	err = f.onSource(ctx, "late tables", func(c *pg.Conn) error {
+		f.forgetMade()
+		late = nil
+		for i := range f.planned {
+			if f.planned[i].Late() {
+				late = append(late, f.planned[i])
+			}
 		}
-	}
-	err := f.onSource(ctx, "late tables", func(c *pg.Conn) error {
 		made, err := f.newTables(ctx, c)
-		if err != nil || len(made) == 0 {
+		if err != nil || rehearsal {
+			late = append(late, made...)
 			return err
 		}
-		if rehearsal {
-			late = append(late, made...)
-			return nil
+		others, err := f.newRelations(ctx, c)
+		if err != nil || len(made)+len(others) == 0 {
+			return err
 		}
-		made, err = f.create(ctx, c, made)
+		made, err = f.create(ctx, c, made, others)
 		late = append(late, made...)
 		return err
 	})
 	return late, err
 }
 
+// forgetMade forgets what an attempt before found made since the plan: it may have changed.
+func (f *finisher) forgetMade() {
+	n := len(f.planned)
+	f.tables, f.chunks, f.received = f.tables[:n], f.chunks[:n], f.received[:n]
+	f.tracker.Update(func(s *status.Status) { s.Tables = s.Tables[:n] })
+}
+
 // create makes tables that the plan does not know on the target, and numbers them after the plan's.
-func (f *finisher) create(ctx context.Context, c *pg.Conn, made []chunker.Table) ([]chunker.Table, error) {
+// others are made along with them.
+func (f *finisher) create(ctx context.Context, c *pg.Conn, made []chunker.Table, others []schema.Relation) ([]chunker.Table, error) {
 	for i := range made {
 		made[i].Ordinal = len(f.tables) + i
 		made[i].Identity = chunker.IdentityNone // their changes are not in the stream
 	}
-	work, err := f.planSchema(ctx, "late.dump", schema.Only(made), made)
+	work, err := f.planSchema(ctx, "late.dump", schema.Only(made, others), made)
 	if err != nil {
+		return nil, err
+	}
+	// Without a late table among them, what else comes has a stage of its own that is long over.
+	work.Finish = slices.Concat(work.Constraints, work.Foreign, work.Finish)
+	if err := f.store.Put(keyLateWork, work); err != nil {
 		return nil, err
 	}
 	if err := f.inOrder(ctx, "create late tables", work.Pre); err != nil {
@@ -118,7 +163,6 @@ func (f *finisher) create(ctx context.Context, c *pg.Conn, made []chunker.Table)
 			s.Tables = append(s.Tables, status.Table{Name: t.String(), Kind: status.Late, Size: t.Bytes, Chunks: len(chunks)})
 		})
 	}
-	f.work.Finish = append(f.work.Finish, work.Finish...)
 	return made, nil
 }
 

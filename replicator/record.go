@@ -35,6 +35,7 @@ type record struct {
 const (
 	keyRecord     = "job"
 	keyWork       = "work"
+	keyLateWork   = "late work"
 	keySlot       = "slot"
 	keyMarker     = "marker"
 	keyConsistent = "consistent"

@@ -25,9 +25,7 @@ func TestCatchupUnderFire(t *testing.T) {
 	e := startEngine(t, orders{Options: p.o})
 	e.mustReach(p.o.Dir, status.Following)
 	h := startHammer(t, p.source, seed, 3, 1000)
-	for h.commits.Load() < 500 {
-		time.Sleep(10 * time.Millisecond) // for the wards to be at full speed
-	}
+	h.mustCommit(t, 500)
 	for tries := 1; ; tries++ {
 		report, err := p.catchup(replicator.CatchupOptions{Timeout: 2 * time.Minute})
 		if err == nil && report.Outcome == catchup.Opened {

@@ -15,7 +15,7 @@ type Facts struct {
 	Partitioned       map[uint32]string     `json:"partitioned"` // partitioned tables, and their names
 	MaterializedViews []MaterializedView    `json:"materialized_views"`
 	Always            []AlwaysColumn        `json:"always"`
-	Schemas           map[string]string     `json:"schemas"`     // owners by name
+	Schemas           map[string]Namespace  `json:"schemas"`     // by name
 	Checks            []Check               `json:"checks"`      // that call functions
 	SearchPath        string                `json:"search_path"` // of the role on the source
 	Notes             []string              `json:"notes"`       // what does not move as it is
@@ -46,6 +46,13 @@ type AlwaysColumn struct {
 	Relation
 	Column    string `json:"column"`
 	Inherited bool   `json:"inherited,omitempty"` // its partitioned table has it too, and rules it from 17 on
+}
+
+// Namespace is a schema, which a dump of chosen tables leaves out. Rights is the SQL that grants them,
+// and its comment.
+type Namespace struct {
+	Owner  string `json:"owner"`
+	Rights string `json:"rights,omitempty"`
 }
 
 // ReadFacts reads what [Plan] needs for the relations that sel means.
@@ -140,13 +147,19 @@ func (f *Facts) readAlways(ctx context.Context, conn *pg.Conn, oids string) erro
 }
 
 func (f *Facts) readSchemas(ctx context.Context, conn *pg.Conn, _ string) error {
-	rows, err := conn.Query(ctx, `SELECT n.nspname, r.rolname FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner`)
+	rows, err := conn.Query(ctx, `SELECT n.nspname, pg_get_userbyid(n.nspowner),
+			COALESCE((SELECT string_agg(format(E'GRANT %s ON SCHEMA %I TO %s%s;\n', a.privilege_type, n.nspname,
+					CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+					CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '' ORDER BY a.grantee, a.privilege_type)
+				FROM aclexplode(n.nspacl) a WHERE a.grantee <> n.nspowner), '')
+			|| COALESCE('COMMENT ON SCHEMA ' || quote_ident(n.nspname) || ' IS ' || quote_literal(obj_description(n.oid, 'pg_namespace')) || E';\n', '')
+		FROM pg_namespace n`)
 	if err != nil {
 		return fmt.Errorf("list schemas: %w", err)
 	}
-	f.Schemas = make(map[string]string, len(rows))
+	f.Schemas = make(map[string]Namespace, len(rows))
 	for _, r := range rows {
-		f.Schemas[r[0]] = r[1]
+		f.Schemas[r[0]] = Namespace{Owner: r[1], Rights: r[2]}
 	}
 	return nil
 }

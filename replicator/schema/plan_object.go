@@ -57,8 +57,8 @@ func (p *planner) schemas(entries []Entry) {
 		}
 		have[name] = true
 		sql := "CREATE SCHEMA IF NOT EXISTS " + pg.Ident(name) + ";"
-		if owner := p.facts.Schemas[name]; owner != "" {
-			sql += "\nALTER SCHEMA " + pg.Ident(name) + " OWNER TO " + pg.Ident(owner) + ";"
+		if known, ok := p.facts.Schemas[name]; ok { // rights first: they are the next owner's then
+			sql += "\n" + known.Rights + "ALTER SCHEMA " + pg.Ident(name) + " OWNER TO " + pg.Ident(known.Owner) + ";"
 		}
 		p.lists[inPre] = append(p.lists[inPre], Step{ID: p.id("SCHEMA", name), Kind: "SCHEMA", Name: name, SQL: sql})
 	}

@@ -147,7 +147,7 @@ func TestPlanOfSome(t *testing.T) {
 	for i := range tables {
 		tables[i].Identity = "none"
 	}
-	work = planOf(t, source, schema.Only(tables), tables)
+	work = planOf(t, source, schema.Only(tables, nil), tables)
 	if n := len(work.Table) + len(work.Unique) + len(work.Constraints) + len(work.Foreign) + len(work.Validate); n != 0 {
 		t.Errorf("%d steps of late tables are not at the fence", n)
 	}
