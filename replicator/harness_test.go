@@ -233,8 +233,25 @@ func newPair(t *testing.T, src, tgt *cluster.Cluster) *pair {
 	for _, dsn := range []string{p.source, p.target} {
 		p.exec(dsn, "DO $$ BEGIN CREATE ROLE ward LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$")
 	}
+	// Slots are scarce and hold WAL back: what a test leaves goes before the next one.
+	t.Cleanup(p.dropSlots)
 	p.o = replicator.Options{Source: p.source, Target: p.target, Dir: filepath.Join(t.TempDir(), "job"), Jobs: 3, ChunkBytes: 64 << 10}
 	return p
+}
+
+// dropSlots drops the slots of the source database, once their walsenders are gone.
+func (p *pair) dropSlots() {
+	ctx := context.Background()
+	c, err := pg.Connect(ctx, pg.Config{DSN: p.source, Name: "test"})
+	if err != nil {
+		return // the test has stopped its server
+	}
+	defer c.Close()
+	err = c.Exec(ctx, `SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots WHERE database = current_database() AND active_pid IS NOT NULL;
+		SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()`)
+	if err != nil {
+		p.t.Errorf("drop slots: %v", err)
+	}
 }
 
 func (p *pair) exec(dsn, sql string) {

@@ -257,6 +257,7 @@ func (j *job) constrain(ctx context.Context) error {
 
 // followPhase applies until ctx ends, the action is through, or a catch-up has opened the target.
 func (j *job) followPhase(ctx context.Context, action func(context.Context) error) error {
+	close(j.following) // before anybody can see the phase and ask for a catch-up
 	phase := status.Following
 	fenced, err := j.isFenced()
 	if err != nil {
@@ -285,7 +286,6 @@ func (j *job) followPhase(ctx context.Context, action func(context.Context) erro
 			return ctx.Err()
 		}
 	})
-	close(j.following)
 	err = g.Wait()
 	if errors.Is(err, errEnd) {
 		return nil

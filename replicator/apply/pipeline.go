@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"replicator/replicator/fault"
-	"replicator/replicator/pg"
 	"replicator/wal"
 )
 
@@ -69,7 +68,7 @@ func (s *session) run(ctx context.Context, st *statement, params [][]byte, forma
 	if s.unsent >= maxUnsent {
 		s.unsent = 0
 		if err := s.pipe.Flush(); err != nil {
-			return &failure{rel: e.rel, tx: e.tx, err: s.clean(err)}
+			return &failure{rel: e.rel, tx: e.tx, err: s.conn.Clean(err)}
 		}
 	}
 	return nil
@@ -182,7 +181,7 @@ func (s *session) hits(e expected, n int64) error {
 }
 
 func (s *session) fail(e expected, err error) error {
-	err = s.clean(err)
+	err = s.conn.Clean(err)
 	s.abandon()
 	return &failure{rel: e.rel, tx: e.tx, err: err}
 }
@@ -205,16 +204,7 @@ func (s *session) idle() error {
 	err := s.pipe.Close()
 	s.pipe = nil
 	if err != nil {
-		return &failure{tx: -1, err: s.clean(err)}
+		return &failure{tx: -1, err: s.conn.Clean(err)}
 	}
 	return nil
-}
-
-// clean is pg.Clean, with a broken connection known as one.
-func (s *session) clean(err error) error {
-	err = pg.Clean(err)
-	if pg.State(err) == "" && s.conn.Raw().IsClosed() && !pg.Lost(err) {
-		return fmt.Errorf("%w: %w", pg.ErrClosed, err)
-	}
-	return err
 }

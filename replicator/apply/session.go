@@ -143,7 +143,7 @@ func (s *session) commit(ctx context.Context) error {
 	}
 	tag, err := s.conn.Raw().Exec(ctx, "COMMIT").ReadAll()
 	if err != nil {
-		return &failure{tx: -1, err: s.clean(err)}
+		return &failure{tx: -1, err: s.conn.Clean(err)}
 	}
 	if len(tag) != 1 || tag[0].CommandTag.String() != "COMMIT" {
 		return fmt.Errorf("commit: the target rolled back")

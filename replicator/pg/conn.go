@@ -101,7 +101,7 @@ func (c *Conn) settle(ctx context.Context, replication bool) error {
 }
 
 // Raw is the connection beneath, for COPY, pipelines and the replication protocol.
-// Pass the errors of what is done with it through [Clean].
+// Pass the errors of what is done with it through [Conn.Clean].
 func (c *Conn) Raw() *pgconn.PgConn { return c.raw }
 
 // aliveWait bounds the question to a server that may be gone.
@@ -124,7 +124,7 @@ func (c *Conn) Close() error {
 // Exec runs one or several statements without parameters by the simple protocol.
 func (c *Conn) Exec(ctx context.Context, sql string) error {
 	_, err := c.raw.Exec(ctx, sql).ReadAll()
-	return c.clean(err)
+	return c.Clean(err)
 }
 
 // Query runs one statement with text parameters and returns all rows as text; NULL is "".
@@ -136,7 +136,7 @@ func (c *Conn) Query(ctx context.Context, sql string, args ...string) ([][]strin
 	}
 	res := c.raw.ExecParams(ctx, sql, params, nil, nil, nil).Read()
 	if res.Err != nil {
-		return nil, c.clean(res.Err)
+		return nil, c.Clean(res.Err)
 	}
 	rows := make([][]string, len(res.Rows))
 	for i, r := range res.Rows {
@@ -175,7 +175,7 @@ func (c *Conn) Value(ctx context.Context, sql string, args ...string) (string, e
 // CopyTo runs a COPY ... TO STDOUT into w and returns the number of rows.
 func (c *Conn) CopyTo(ctx context.Context, w io.Writer, sql string) (int64, error) {
 	tag, err := c.raw.CopyTo(ctx, w, sql)
-	return tag.RowsAffected(), c.clean(err)
+	return tag.RowsAffected(), c.Clean(err)
 }
 
 // CopyFrom runs a COPY ... FROM STDIN out of r and returns the number of rows. When r fails the
@@ -186,7 +186,7 @@ func (c *Conn) CopyFrom(ctx context.Context, r io.Reader, sql string) (int64, er
 	if er.err != nil && er.err != io.EOF {
 		return 0, er.err
 	}
-	return tag.RowsAffected(), c.clean(err)
+	return tag.RowsAffected(), c.Clean(err)
 }
 
 // errReader remembers why its reader failed; pgconn only tells the server.
@@ -207,7 +207,9 @@ func (e *errReader) Read(p []byte) (int, error) {
 
 var errAborted = fmt.Errorf("aborted by the client")
 
-func (c *Conn) clean(err error) error {
+// Clean is [Clean] for errors of what was done with Raw; a connection that broke is [Lost] whatever
+// it says.
+func (c *Conn) Clean(err error) error {
 	if err == nil {
 		return nil
 	}

@@ -101,7 +101,7 @@ func parseState(row []string) (s State, err error) {
 func simple(ctx context.Context, conn *pg.Conn, sql string) ([][]string, error) {
 	results, err := conn.Raw().Exec(ctx, sql).ReadAll()
 	if err != nil {
-		return nil, pg.Clean(err)
+		return nil, conn.Clean(err)
 	}
 	var rows [][]string
 	for _, r := range results {

@@ -72,7 +72,7 @@ func settle(ctx context.Context, conn *pg.Conn) (walSenderTimeout time.Duration,
 		WHERE name IN ('transaction_timeout', 'idle_session_timeout');
 		SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'`).ReadAll()
 	if err != nil {
-		return 0, fmt.Errorf("prepare the replication session: %w", pg.Clean(err))
+		return 0, fmt.Errorf("prepare the replication session: %w", conn.Clean(err))
 	}
 	ms, err := strconv.Atoi(string(results[1].Rows[0][0]))
 	if err != nil {
