@@ -1,0 +1,5 @@
+//go:build memory
+
+package replicator_test
+
+const largeTransaction = 5_000_000
