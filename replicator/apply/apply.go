@@ -76,6 +76,9 @@ func (a *applier) follow(ctx context.Context) error {
 		case errors.Is(err, errQuiet):
 			err = a.flush(ctx)
 		case errors.Is(err, io.EOF):
+			if a.big {
+				return nil // it goes with the session
+			}
 			if err = a.flush(ctx); err == nil {
 				return nil
 			}
@@ -93,6 +96,8 @@ func (a *applier) follow(ctx context.Context) error {
 // for as long as it takes, when there is nothing.
 func (a *applier) patience() time.Duration {
 	switch {
+	case a.big:
+		return 0 // only the transaction's own end commits it
 	case a.win.done.changes > 0 || len(a.win.markers) > 0:
 		return linger
 	case a.win.end > a.position: // only the position would move

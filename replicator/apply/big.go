@@ -20,7 +20,7 @@ const pieceSavepoint = "replicator_piece"
 
 // overflow makes room in a full window while a transaction is being read.
 func (a *applier) overflow(ctx context.Context) error {
-	if a.win.done.txs > 0 || a.win.done.changes > 0 {
+	if a.win.done.txs > 0 || a.win.done.changes > 0 || a.win.end > a.position {
 		if err := a.flush(ctx); err != nil {
 			return err
 		}

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"replicator/replicator/fault"
+	"replicator/wal"
+	"replicator/wal/changelog"
 )
 
 // TestConflictInAPiece has a unique value move between rows inside one piece of a large
@@ -95,4 +97,42 @@ func TestMemoryIsBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// halting gives frames, and is quiet for longer than a mark waits before the one that it halts at.
+type halting struct {
+	frames
+	at    int
+	quiet func()
+}
+
+func (h *halting) Next(ctx context.Context) ([]byte, error) {
+	if h.at--; h.at == 0 {
+		if err := sleep(ctx, 2*(markEvery+10*linger)); err != nil { // sleep waits half of it at least
+			return nil, err
+		}
+		h.quiet()
+	}
+	return h.frames.Next(ctx)
+}
+
+// TestQuietInsideBigTransaction: a mark that waits to be stored must not be committed together with
+// the first pieces of a large transaction, however long its rest takes to come.
+func TestQuietInsideBigTransaction(t *testing.T) {
+	p := newPair(t, "CREATE TABLE a (k int PRIMARY KEY, n int)")
+	p.cfg.Limits.Changes = 10
+	p.source("INSERT INTO a SELECT g, g FROM generate_series(1, 100) g")
+	recs := p.pull(true)
+	first := p.position()
+	mark := func(by wal.LSN) []byte { return seal([]record{{lsn: first + by, kind: changelog.Mark}}) }
+	src := &halting{frames: frames{sealed: [][]byte{mark(1), mark(2), seal(recs[:50]), seal(recs[50:])}}, at: 4}
+	src.quiet = func() {
+		if n := query(t, p.dst, "SELECT count(*) FROM a")[0][0]; n != "0" {
+			t.Errorf("%s rows of a transaction that has not ended are committed", n)
+		}
+	}
+	if _, err := Run(t.Context(), p.cfg, src); err != nil {
+		t.Fatal(err)
+	}
+	p.same()
 }

@@ -19,6 +19,9 @@ type tally struct {
 
 // flush commits the complete part of the window, if it moves anything, and reports.
 func (a *applier) flush(ctx context.Context) error {
+	if a.big {
+		return errors.New("apply: a commit is due while the pieces of a large transaction stand uncommitted")
+	}
 	w := &a.win
 	t := tally{transactions: w.done.written, changes: int64(w.done.changes), skipped: w.done.skipped, bytes: w.done.bytes}
 	if n := w.done.txs; n > 0 {
