@@ -121,7 +121,8 @@ SELECT 'relation ' || c.oid::regclass, relkind, relpersistence, pg_get_userbyid(
 	(SELECT string_agg(inhparent::regclass::text, ',' ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid)
 	FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace LEFT JOIN pg_am a ON a.oid = relam WHERE @ours AND relkind NOT IN ('i', 'I', 't', 'c');
 SELECT 'column ' || c.oid::regclass || '.' || quote_ident(attname), row_number() OVER (PARTITION BY c.oid ORDER BY attnum), format_type(atttypid, atttypmod), attnotnull,
-	pg_get_expr(adbin, adrelid), attidentity, attgenerated, attcollation::regcollation, attstorage, attcompression, coalesce(attstattarget, -1), @acl(attacl) i), attoptions,
+	pg_get_expr(adbin, adrelid), attidentity, attgenerated, attcollation::regcollation, attstorage, attcompression, coalesce(attstattarget, -1), @acl(attacl) i),
+	ARRAY(SELECT o FROM unnest(attoptions) o WHERE o NOT LIKE 'pg_attver=%'), -- from 15.20 on every column has one, of its own side
 	attislocal, attinhcount, col_description(c.oid, attnum)
 	FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace LEFT JOIN pg_attrdef d ON adrelid = attrelid AND adnum = attnum
 	WHERE @ours AND relkind NOT IN ('i', 'I', 't', 'S') AND attnum > 0 AND NOT attisdropped;
