@@ -40,7 +40,7 @@ func (j *job) persist(ctx context.Context, what string, f func() error) error {
 
 // retryable says which errors go away by themselves.
 func retryable(err error) bool {
-	return pg.Lost(err) || pg.Transient(err) || errors.Is(err, errAgain) || errors.As(err, new(*apply.RestartError)) ||
+	return pg.Lost(err) || pg.Transient(err) || errors.Is(err, errAgain) || errors.Is(err, errPassing) || errors.As(err, new(*apply.RestartError)) ||
 		errors.Is(err, changelog.ErrFull) || // until somebody makes room, or apply lets the log be trimmed
 		pg.State(err) == "55006" // the slot is still held by our own dead session
 }

@@ -2,9 +2,11 @@ package replicator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"replicator/replicator/fault"
+	"replicator/replicator/pg"
 	"replicator/wal"
 	"replicator/wal/slot"
 	"replicator/wal/stream"
@@ -13,21 +15,40 @@ import (
 // stream keeps the change log fed until ctx ends. Before every connection it makes sure that the
 // slot still has what we have not (invariant I10): the server would skip it without a word.
 func (j *job) stream(ctx context.Context) error {
+	failed, reached := 0, j.changes.Durable()
 	err := j.persist(ctx, "stream", func() error {
 		if err := j.checkSlot(ctx); err != nil {
 			return err
 		}
-		return stream.Run(ctx, stream.Config{
+		err := stream.Run(ctx, stream.Config{
 			Connect: j.source.ConnectReplication, Slot: j.rec.Slot, Publication: j.rec.Publication,
 			Binary: !textStream(j.planned), Log: j.changes, Confirm: j.confirmable, Logger: j.log, Hook: j.o.Hook,
 			Progress: func(p stream.Progress) { j.tracker.Received(p.Received, p.Durable, p.LastCommit) },
 		})
+		if pg.State(err) != "XX000" {
+			return err
+		}
+		if now := j.changes.Durable(); now > reached {
+			failed, reached = 0, now
+		}
+		if failed++; failed > decodeTries {
+			return fault.New(fault.Source, err, "the source cannot decode its WAL from there: look into its server log")
+		}
+		return fmt.Errorf("%w: %w", errPassing, err)
 	})
 	if interrupted(ctx, err) {
 		return nil
 	}
 	return err
 }
+
+// decodeTries is how often in a row the source may fail by an internal error without getting any
+// further. A walsender that starts while the server has just recovered from a crash may; one that
+// cannot decode its WAL always does. Nothing is lost by asking again: the slot keeps the WAL.
+const decodeTries = 10
+
+// errPassing marks an error that may go away by itself.
+var errPassing = errors.New("may pass")
 
 // confirmable is how far the slot may forget: by default what is durable here (I4), with
 // --confirm=applied what is also on the target.
