@@ -65,6 +65,9 @@ func Catchup(ctx context.Context, o CatchupOptions, tell func(catchup.Event)) (*
 	if err != nil {
 		return nil, err
 	}
+	if o.Abort {
+		return nil, finish(ctx, j, j.abort(ctx))
+	}
 	err = j.run(ctx, func(ctx context.Context) error {
 		var err error
 		report, err = j.catchup(ctx, o.request(), tell)
@@ -84,14 +87,17 @@ func (j *job) catchup(ctx context.Context, req control.Request, tell func(catchu
 		return nil, fault.New(fault.Usage, errors.New("a catch-up is under way already"), "")
 	}
 	defer j.busy.Unlock()
+	if req.Abort {
+		return nil, j.abort(ctx)
+	}
 	select {
 	case <-j.following:
 	default:
 		return nil, fault.New(fault.Preflight, errors.New("the target does not follow yet"), "wait until replicator status shows phase following")
 	}
 	f := &finisher{job: j}
-	if req.Abort {
-		return nil, f.Lift(ctx)
+	if open, err := f.foundOpen(ctx); err != nil || open {
+		return nil, err
 	}
 	report := catchup.NewReport(j.rec.Job, req.Rehearse)
 	report.Configuration = catchup.Configuration{

@@ -47,14 +47,17 @@ func CleanupPlan(ctx context.Context, o CleanupOptions) ([]string, error) {
 }
 
 // Cleanup removes the job: fence, slot and publication on the source, schema replicator on the
-// target, the state directory. The copied data stays. What is gone already is no error; a side
+// target, the state directory. The copied data stays, and so does the fence of a target that is open. What is gone already is no error; a side
 // that cannot be reached is, and the state directory stays until it can.
 func Cleanup(ctx context.Context, o CleanupOptions) error {
 	j, err := o.open(ctx)
 	if err != nil {
 		return err
 	}
-	err = errors.Join(j.cleanSource(ctx), j.cleanTarget(ctx))
+	// Whether the fence may be lifted is known only as long as the target knows the job.
+	if err = j.abort(ctx); err == nil || errors.Is(err, errTargetOpen) {
+		err = errors.Join(j.cleanSource(ctx), j.cleanTarget(ctx))
+	}
 	err = errors.Join(err, j.Close())
 	if err != nil {
 		return err
@@ -79,18 +82,6 @@ func (j *job) cleanSource(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	var m source.FenceMemory
-	if found, err := j.store.Get(keyFence, &m); err != nil {
-		return err
-	} else if found {
-		if p, err := j.phase(); err != nil {
-			return err
-		} else if p != status.Open {
-			if err := source.LiftFence(ctx, conn, m); err != nil {
-				return fault.New(fault.Source, fmt.Errorf("lift the fence: %w", err), "")
-			}
-		}
-	}
 	if err := slot.Drop(ctx, conn, j.rec.Slot, j.source.Name()); err != nil {
 		return fault.New(fault.Source, fmt.Errorf("drop slot %s: %w", j.rec.Slot, err), "end the session that uses it: see pg_replication_slots.active_pid")
 	}

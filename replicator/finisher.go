@@ -76,7 +76,8 @@ func (f *finisher) Fence(ctx context.Context, mode source.FenceMode) (detail str
 		if err != nil {
 			return err
 		}
-		if !found {
+		// What the operator had fenced is as it was, and may be fenced by us now.
+		if !found || m.Mode == source.FenceOperator && mode != m.Mode {
 			if m, err = source.Remember(ctx, c, mode); err != nil {
 				return err
 			}
@@ -99,32 +100,6 @@ func (f *finisher) Fence(ctx context.Context, mode source.FenceMode) (detail str
 		return detail, err
 	}
 	return detail, f.setPhase(status.Fenced)
-}
-
-// Lift takes the fence back, and what Finish has made: following goes on without triggers.
-func (f *finisher) Lift(ctx context.Context) error {
-	var m source.FenceMemory
-	found, err := f.store.Get(keyFence, &m)
-	if err != nil {
-		return err
-	}
-	steps, err := f.finishSteps()
-	if err != nil {
-		return err
-	}
-	if err := f.end.Undo(ctx, steps); err != nil {
-		return err
-	}
-	if found {
-		err := f.onSource(ctx, "lift fence", func(c *pg.Conn) error { return source.LiftFence(ctx, c, m) })
-		if err != nil {
-			return err
-		}
-		if err := f.store.Delete(keyFence); err != nil {
-			return err
-		}
-	}
-	return f.setPhase(status.Following)
 }
 
 func (f *finisher) Audit(ctx context.Context) (who []string, err error) {
@@ -152,8 +127,8 @@ func (f *finisher) Sequences(ctx context.Context, rehearsal bool) (n int, err er
 
 func (f *finisher) Finish(ctx context.Context) (string, error) {
 	f.o.Hook("engine: before finish")
-	steps, err := f.finishSteps()
-	if err != nil {
+	steps := f.finishSteps()
+	if err := f.willUndo(steps); err != nil {
 		return "", err
 	}
 	for i := range steps {
@@ -166,15 +141,11 @@ func (f *finisher) Finish(ctx context.Context) (string, error) {
 
 // finishSteps is what waits for the fence: Work.Finish, also of what was made since the plan, and
 // foreign keys where our role cannot keep them from firing.
-func (f *finisher) finishSteps() ([]schema.Step, error) {
-	var late schema.Work
-	if _, err := f.store.Get(keyLateWork, &late); err != nil {
-		return nil, err
-	}
+func (f *finisher) finishSteps() []schema.Step {
 	if f.replica {
-		return slices.Concat(f.work.Finish, late.Finish), nil
+		return slices.Concat(f.work.Finish, f.made.Finish)
 	}
-	return slices.Concat(f.work.Foreign, f.work.Validate, f.work.Finish, late.Finish), nil
+	return slices.Concat(f.work.Foreign, f.work.Validate, f.work.Finish, f.made.Finish)
 }
 
 func (f *finisher) Fingerprints(ctx context.Context, t *chunker.Table) (src, tgt checksum.Set, err error) {
@@ -196,15 +167,44 @@ func (f *finisher) Fingerprints(ctx context.Context, t *chunker.Table) (src, tgt
 // Open makes the target's phase open, first in the target itself: that row is the truth (I7).
 func (f *finisher) Open(ctx context.Context) error {
 	f.o.Hook("engine: before open")
+	if err := f.store.Put(keyOpening, true); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, openWait)
+	defer cancel()
 	if err := f.persist(ctx, "open the target", func() error { return f.end.SetPhase(ctx, string(status.Open)) }); err != nil {
 		return err
 	}
 	f.o.Hook("engine: target open")
+	return f.isOpen()
+}
+
+// openWait bounds the tries to open a target that cannot be reached. After it the outcome is unknown.
+const openWait = 2 * time.Minute
+
+func (f *finisher) isOpen() error {
 	if err := f.setPhase(status.Open); err != nil {
 		return err
 	}
 	close(f.opened)
 	return nil
+}
+
+// foundOpen looks whether an attempt whose end was not known has opened the target.
+func (f *finisher) foundOpen(ctx context.Context) (bool, error) {
+	if opening, err := f.store.Get(keyOpening, new(bool)); err != nil || !opening {
+		return false, err
+	}
+	open := false
+	err := f.persist(ctx, "look whether the target is open", func() error {
+		st, err := f.end.State(ctx)
+		open = st.Phase == string(status.Open)
+		return err
+	})
+	if err != nil || !open {
+		return false, err
+	}
+	return true, f.isOpen()
 }
 
 // readRate is what comparing is assumed to read a second on each side until it is measured.

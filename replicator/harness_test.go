@@ -26,6 +26,7 @@ import (
 	"replicator/replicator/catchup"
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
+	"replicator/replicator/source"
 	"replicator/replicator/status"
 )
 
@@ -47,6 +48,7 @@ func TestMain(m *testing.M) {
 type orders struct {
 	Options replicator.Options
 	Catchup bool
+	Fence   source.FenceMode
 	KillAt  string // hook at which it kills itself, the Nth time
 	KillNth int
 }
@@ -71,7 +73,7 @@ func child(text string) int {
 	}
 	var err error
 	if o.Catchup {
-		_, err = replicator.Catchup(ctx, replicator.CatchupOptions{Dir: o.Options.Dir, Logger: o.Options.Logger, Hook: o.Options.Hook}, func(e catchup.Event) { fmt.Fprintln(os.Stderr, e) })
+		_, err = replicator.Catchup(ctx, replicator.CatchupOptions{Dir: o.Options.Dir, Fence: o.Fence, Logger: o.Options.Logger, Hook: o.Options.Hook}, func(e catchup.Event) { fmt.Fprintln(os.Stderr, e) })
 	} else {
 		err = replicator.Seed(ctx, o.Options)
 	}

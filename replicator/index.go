@@ -58,7 +58,7 @@ func (x *indexer) build(ctx context.Context, t *chunker.Table, steps []schema.St
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		err := x.step(ctx, &schema.Step{ID: "analyze " + t.Qualified(), Kind: "ANALYZE", Name: "analyze " + t.String(),
+		err := x.step(ctx, &schema.Step{ID: analyzeID(t), Kind: "ANALYZE", Name: "analyze " + t.String(),
 			Owner: t.Owner, SQL: "ANALYZE " + t.Qualified()})
 		if err == nil {
 			x.j.tracker.Update(func(s *status.Status) { s.Tables[t.Ordinal].Indexed = true })
@@ -66,6 +66,8 @@ func (x *indexer) build(ctx context.Context, t *chunker.Table, steps []schema.St
 		return err
 	})
 }
+
+func analyzeID(t *chunker.Table) string { return "analyze " + t.Qualified() }
 
 func (x *indexer) spawn(f func() error) {
 	x.wg.Add(1)

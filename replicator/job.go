@@ -39,16 +39,20 @@ type job struct {
 	chunks    [][]chunker.Chunk // by Table.Ordinal
 	published []chunker.Table   // tables whose changes are in the stream
 	work      *schema.Work      // what the schema needs, by stage
+	made      schema.Work       // the same of the tables that a catch-up finds made since
 	received  [][]bool          // which chunks have a receipt, by table and chunk
 
 	begin  wal.LSN      // where the slot, and so the change log, begins
 	marker markerRecord // of the consistent point, once it is written
 
+	owns      bool          // the target is opened by this run
 	replica   bool          // foreign keys and triggers do not fire for our role
 	ran       sync.Map      // IDs of the schema steps that ran
 	met       bool          // both ends were reached in this run: from now on a lost connection is waited for
 	busy      sync.Mutex    // a catch-up is under way
 	following chan struct{} // closed once the target follows
+	holds     chan hold     // taken by whoever applies
+	still     chan struct{} // closed once nobody applies any more
 	opened    chan struct{} // closed once the target is open
 
 	mu      sync.Mutex
@@ -78,7 +82,7 @@ func open(ctx context.Context, o Options, create bool) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &job{o: o, log: o.Logger, store: store, moved: make(chan struct{}), following: make(chan struct{}), opened: make(chan struct{}), markers: map[string]markerSeen{}}
+	j := &job{o: o, log: o.Logger, store: store, moved: make(chan struct{}), following: make(chan struct{}), holds: make(chan hold), still: make(chan struct{}), opened: make(chan struct{}), markers: map[string]markerSeen{}}
 	if err := j.load(ctx, create); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

@@ -126,7 +126,7 @@ func (f *finisher) Late(ctx context.Context, rehearsal bool) (late []chunker.Tab
 // forgetMade forgets what an attempt before found made since the plan: it may have changed.
 func (f *finisher) forgetMade() {
 	n := len(f.planned)
-	f.tables, f.chunks, f.received = f.tables[:n], f.chunks[:n], f.received[:n]
+	f.tables, f.chunks, f.received, f.made = f.tables[:n:n], f.chunks[:n:n], f.received[:n:n], schema.Work{}
 	f.tracker.Update(func(s *status.Status) { s.Tables = s.Tables[:n] })
 }
 
@@ -143,7 +143,12 @@ func (f *finisher) create(ctx context.Context, c *pg.Conn, made []chunker.Table,
 	}
 	// Without a late table among them, what else comes has a stage of its own that is long over.
 	work.Finish = slices.Concat(work.Constraints, work.Foreign, work.Finish)
-	if err := f.store.Put(keyLateWork, work); err != nil {
+	work.Constraints, work.Foreign = nil, nil
+	steps := work.Undoing()
+	for i := range made {
+		steps = append(steps, schema.Step{ID: analyzeID(&made[i]), Name: made[i].String(), Undo: "SELECT 1;"})
+	}
+	if err := f.willUndo(steps); err != nil {
 		return nil, err
 	}
 	if err := f.inOrder(ctx, "create late tables", work.Pre); err != nil {
@@ -158,12 +163,20 @@ func (f *finisher) create(ctx context.Context, c *pg.Conn, made []chunker.Table,
 		f.tables = append(f.tables, *t)
 		f.chunks = append(f.chunks, chunks)
 		f.received = append(f.received, make([]bool, len(chunks)))
-		f.work.Late[t.Ordinal] = work.Late[t.Ordinal]
 		f.tracker.Update(func(s *status.Status) {
 			s.Tables = append(s.Tables, status.Table{Name: t.String(), Kind: status.Late, Size: t.Bytes, Chunks: len(chunks)})
 		})
 	}
+	f.made = *work
 	return made, nil
+}
+
+// lateSteps are the indexes of a late table.
+func (f *finisher) lateSteps(t *chunker.Table) []schema.Step {
+	if t.Ordinal < len(f.planned) {
+		return f.work.Late[t.Ordinal]
+	}
+	return f.made.Late[t.Ordinal]
 }
 
 // CopyLate copies late tables from scratch, then builds their indexes.
@@ -177,7 +190,7 @@ func (f *finisher) CopyLate(ctx context.Context, late []chunker.Table) (rows, by
 		}
 	}
 	x, xctx := f.newIndexer(ctx)
-	err = f.copyTables(xctx, tables, func(t *chunker.Table) { x.build(xctx, t, f.work.Late[t.Ordinal]) })
+	err = f.copyTables(xctx, tables, func(t *chunker.Table) { x.build(xctx, t, f.lateSteps(t)) })
 	if werr := x.wait(); werr != nil {
 		err = werr
 	}

@@ -31,7 +31,7 @@ func (j *job) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	j.replica = st.Replica
+	j.owns, j.replica = true, st.Replica
 	if !st.Replica {
 		j.note("the target role may not set session_replication_role: foreign keys and triggers wait for catch-up")
 	}

@@ -35,12 +35,13 @@ type record struct {
 const (
 	keyRecord     = "job"
 	keyWork       = "work"
-	keyLateWork   = "late work"
 	keySlot       = "slot"
 	keyMarker     = "marker"
 	keyConsistent = "consistent"
 	keyPhase      = "phase"
 	keyFence      = "fence"
+	keyUndo       = "undo"    // steps that a catch-up has made, or was about to
+	keyOpening    = "opening" // a catch-up was about to open the target, or has
 	keyReport     = "report"
 	keyStatus     = "status"
 	keyFailure    = "failure"

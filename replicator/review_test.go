@@ -2,12 +2,16 @@ package replicator_test
 
 import (
 	"context"
+	"errors"
+	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"replicator/bench/cluster"
 	"replicator/replicator"
 	"replicator/replicator/fault"
+	"replicator/replicator/source"
 	"replicator/replicator/status"
 )
 
@@ -62,4 +66,198 @@ func TestTargetSetBack(t *testing.T) {
 	if err := replicator.Seed(context.Background(), o); fault.CodeOf(err) != fault.PositionLost {
 		t.Errorf("seed on a target that was set back: %v, want code %d", err, fault.PositionLost)
 	}
+}
+
+// TestNewTableAfterRestart makes a table after the plan, of a job that had no late tables, and lets an
+// engine find it that has read its plan from the store.
+func TestNewTableAfterRestart(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, "CREATE TABLE a (id int PRIMARY KEY)")
+	p.seedHere(func(string) {})
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	p.exec(p.source, "CREATE TABLE later (id int PRIMARY KEY, v text); INSERT INTO later VALUES (1, 'x'); CREATE INDEX ON later (v)")
+	p.mustCatchup()
+	p.compare()
+}
+
+// TestNewTableInSecondCatchup repeats a catch-up that failed after it had copied a table made after the
+// plan, while tables come and go: each is copied once.
+func TestNewTableInSecondCatchup(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1), (2)")
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	p.exec(p.source, `CREATE TABLE plain (v int); INSERT INTO plain VALUES (1), (2); CREATE TABLE gone (v int);
+		CREATE TABLE keyed (id int PRIMARY KEY); INSERT INTO keyed VALUES (1)`)
+	p.exec(p.target, "DELETE FROM a WHERE id = 1")
+	if _, err := p.catchup(replicator.CatchupOptions{}); fault.CodeOf(err) != fault.Mismatch {
+		t.Fatalf("catch-up over a difference: %v", err)
+	}
+	p.exec(p.target, "INSERT INTO a VALUES (1)")
+	p.exec(p.source, "DROP TABLE gone; CREATE TABLE more (id int PRIMARY KEY); INSERT INTO more VALUES (1); INSERT INTO plain VALUES (3)")
+	if _, err := p.catchup(replicator.CatchupOptions{Verify: "none"}); err != nil {
+		t.Fatalf("second catch-up: %v\n%s", err, e.out)
+	}
+	p.compare()
+}
+
+// fences is how many settings keep the source database read-only.
+func (p *pair) fences() string {
+	p.t.Helper()
+	return p.value(p.source, `SELECT count(*) FROM pg_db_role_setting, pg_database d, unnest(setconfig) s
+		WHERE setdatabase = d.oid AND datname = current_database() AND s = 'default_transaction_read_only=on'`)
+}
+
+// startHere runs an engine in this process, with a hook, and returns when it follows.
+func (p *pair) startHere(hook func(point string)) (end func()) {
+	p.t.Helper()
+	ctx, stop := context.WithCancel(p.t.Context())
+	o, ended := p.o, make(chan error, 1)
+	o.Hook = hook
+	go func() { ended <- replicator.Seed(ctx, o) }()
+	for {
+		if s, err := replicator.ReadStatus(ctx, o.Dir); err == nil && s.Running && s.Phase == status.Following {
+			return func() { stop(); <-ended }
+		}
+		select {
+		case err := <-ended:
+			p.t.Fatalf("engine ended before it followed: %v", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// triggered is a table with a trigger that fires whoever writes: it must not be there while changes
+// are applied.
+const triggered = `CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE log (id serial PRIMARY KEY, a int);
+	CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.log (a) VALUES (NEW.id); RETURN NULL; END $$;
+	CREATE TRIGGER note AFTER INSERT ON a FOR EACH ROW EXECUTE FUNCTION note(); ALTER TABLE a ENABLE ALWAYS TRIGGER note;
+	CREATE TRIGGER other AFTER DELETE ON a FOR EACH ROW EXECUTE FUNCTION note();
+	INSERT INTO a SELECT generate_series(1, 10)`
+
+// TestTargetDownInCatchup stops the target in the middle of a catch-up: the wards must get their
+// source back although the target cannot be reached, and once it can the job goes on exactly.
+func TestTargetDownInCatchup(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), ownServer(t, cluster.Config{}))
+	p.exec(p.source, triggered)
+	ctx := t.Context()
+	end := p.startHere(once("engine: step TRIGGER", 2, func() {
+		if err := p.targetC.Stop(ctx, "immediate"); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer end()
+	_, err := p.catchup(replicator.CatchupOptions{Timeout: 5 * time.Second})
+	if fault.CodeOf(err) != fault.Interrupted {
+		t.Errorf("catch-up without a target: %v", err)
+	}
+	if n := p.fences(); n != "0" {
+		t.Error("the source is still fenced")
+	}
+	p.exec(p.source, "INSERT INTO a SELECT generate_series(11, 20)")
+	if err := p.targetC.Restart(ctx, "immediate"); err != nil {
+		t.Fatal(err)
+	}
+	p.mustCatchup()
+	p.compare()
+}
+
+// TestFollowsWithoutTriggers kills a catch-up that the operator has fenced once the triggers are there,
+// and lets the wards write again: the engine must take the triggers away before it applies.
+func TestFollowsWithoutTriggers(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, triggered)
+	p.seedHere(func(string) {})
+	p.exec(p.source, "CREATE TABLE later (id int); INSERT INTO later VALUES (1)")
+	e := startEngine(t, orders{Options: p.o, Catchup: true, Fence: source.FenceOperator, KillAt: "engine: before open", KillNth: 1})
+	<-e.gone
+	if n := p.value(p.target, "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal"); e.code != -1 || n != "2" {
+		t.Fatalf("catch-up ended with %d and %s triggers on the target:\n%s", e.code, n, e.out)
+	}
+	p.exec(p.source, "INSERT INTO a SELECT generate_series(11, 20); DROP TABLE later; CREATE TABLE later (id int, v text); INSERT INTO later VALUES (1, 'x')")
+	e = startEngine(t, orders{Options: p.o})
+	e.await(p.o.Dir, status.Following, status.Fenced)
+	p.mustCatchup()
+	<-e.gone
+	p.compare()
+	if n := p.fences(); n != "1" {
+		t.Error("a catch-up that was to fence the source itself left that to the operator of the attempt before")
+	}
+}
+
+// TestOpenTargetKeepsFence kills the engine right after it has opened the target: neither the end of
+// the attempt nor the end of the job may let the source take writes as well.
+func TestOpenTargetKeepsFence(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, "CREATE TABLE a (id int PRIMARY KEY)")
+	p.seedHere(func(string) {})
+	e := startEngine(t, orders{Options: p.o, Catchup: true, KillAt: "engine: target open", KillNth: 1})
+	<-e.gone
+	if e.code != -1 {
+		t.Fatalf("catch-up ended with %d:\n%s", e.code, e.out)
+	}
+	if _, err := p.catchup(replicator.CatchupOptions{Abort: true}); fault.CodeOf(err) != fault.Preflight {
+		t.Errorf("abort of a catch-up that has opened the target: %v", err)
+	}
+	if err := replicator.Cleanup(context.Background(), replicator.CleanupOptions{Dir: p.o.Dir}); err != nil {
+		t.Errorf("cleanup: %v", err)
+	}
+	if _, err := os.Stat(p.o.Dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("state directory after the cleanup: %v", err)
+	}
+	if n := p.fences(); n != "1" {
+		t.Error("both sides take writes")
+	}
+}
+
+// TestAbortNeedsTheSourceOnly lifts the fence of a killed catch-up while the target is down and the
+// slot is lost: whatever the job cannot do any more, the wards get their database back.
+func TestAbortNeedsTheSourceOnly(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), ownServer(t, cluster.Config{}))
+	p.exec(p.source, triggered)
+	p.seedHere(func(string) {})
+	e := startEngine(t, orders{Options: p.o, Catchup: true, KillAt: "engine: before finish", KillNth: 1})
+	<-e.gone
+	if n := p.fences(); e.code != -1 || n != "1" {
+		t.Fatalf("catch-up ended with %d and %s fences:\n%s", e.code, n, e.out)
+	}
+	if err := p.targetC.Stop(context.Background(), "immediate"); err != nil {
+		t.Fatal(err)
+	}
+	p.exec(p.source, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database() AND NOT active")
+	if _, err := p.catchup(replicator.CatchupOptions{Abort: true}); err != nil {
+		t.Errorf("abort: %v", err)
+	}
+	if n := p.fences(); n != "0" {
+		t.Error("the source is still fenced")
+	}
+}
+
+// TestOpeningFails has the target refuse to be opened: nobody knows then, so the source stays fenced
+// until somebody asks for it, and the same engine goes on afterwards.
+func TestOpeningFails(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, triggered)
+	end := p.startHere(once("engine: before open", 1, func() {
+		p.exec(p.target, `CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING ERRCODE = ''P0001''; END';
+			CREATE TRIGGER no BEFORE UPDATE OF phase ON replicator.job FOR EACH ROW EXECUTE FUNCTION no()`)
+	}))
+	defer end()
+	if _, err := p.catchup(replicator.CatchupOptions{}); err == nil {
+		t.Fatal("the target was opened")
+	}
+	if n := p.fences(); n != "1" {
+		t.Error("the source takes writes while the target may be open")
+	}
+	p.exec(p.target, "DROP FUNCTION no() CASCADE")
+	if _, err := p.catchup(replicator.CatchupOptions{Abort: true}); err != nil {
+		t.Errorf("abort: %v", err)
+	}
+	if n := p.fences(); n != "0" {
+		t.Error("the source is still fenced")
+	}
+	p.exec(p.source, "INSERT INTO a SELECT generate_series(11, 20)")
+	p.mustCatchup()
+	p.compare()
 }

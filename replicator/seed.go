@@ -265,13 +265,15 @@ func (j *job) followPhase(ctx context.Context, action func(context.Context) erro
 	}
 	if fenced {
 		phase = status.Fenced
-		j.tracker.Wait("a catch-up was interrupted: run replicator catchup again, or with --abort to lift the fence")
 	}
 	if err := j.setPhase(phase); err != nil {
 		return err
 	}
+	if fenced {
+		j.tracker.Wait("a catch-up was interrupted: run replicator catchup again, or with --abort to lift the fence")
+	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return j.follow(ctx, "", false) })
+	g.Go(func() error { return j.rounds(ctx) })
 	g.Go(func() error {
 		if action != nil {
 			if err := action(ctx); err != nil {

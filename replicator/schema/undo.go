@@ -2,6 +2,7 @@ package schema
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -35,6 +36,28 @@ func undo(e *Entry) string {
 		return undoRevoke(said)
 	}
 	return ""
+}
+
+// Undoing is the steps of w, each with what takes it back. It is for the plan of what was made late:
+// taken back it is gone, and can be made anew as it is then. Schemas stay, others may be in them.
+func (w *Work) Undoing() []Step {
+	lists := [][]Step{w.Pre}
+	for _, byTable := range []map[int][]Step{w.Table, w.Unique, w.Late} {
+		for _, steps := range byTable {
+			lists = append(lists, steps)
+		}
+	}
+	steps := slices.Concat(append(lists, w.Constraints, w.Foreign, w.Validate, w.Finish)...)
+	steps = slices.DeleteFunc(steps, func(s Step) bool { return s.Kind == "SCHEMA" })
+	for i := range steps {
+		switch s := &steps[i]; {
+		case s.Kind == "TABLE", s.Kind == "SEQUENCE":
+			s.Undo = "DROP " + s.Kind + " IF EXISTS " + name(statements(s.SQL)[0], s.Kind) + " CASCADE;"
+		case s.Undo == "":
+			s.Undo = again // it goes with its table
+		}
+	}
+	return steps
 }
 
 // undoTrigger drops a trigger; one that only has another state on a partition than above it gets

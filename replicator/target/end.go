@@ -15,7 +15,8 @@ import (
 // broke in between, the caller asks (Receipt, State) and repeats. The caller retries, not the End.
 type End interface {
 	// Open takes the job over: it waits for a dead engine's sessions to end, raises the epoch and
-	// returns what the target holds. fault.Fenced when another engine is alive.
+	// returns what the target holds. fault.Fenced when another engine is alive. Whoever has the job
+	// may open it again, while nobody else uses the End: nothing that is on its way arrives then.
 	Open(ctx context.Context, create bool) (State, error)
 	// State is what the target holds now.
 	State(ctx context.Context) (State, error)

@@ -50,8 +50,10 @@ const takeoverWait = 20 * time.Second
 
 // Open implements End.
 func (l *Local) Open(ctx context.Context, create bool) (State, error) {
-	if err := l.takeLock(ctx); err != nil {
-		return State{}, err
+	if l.lock == nil || !l.lock.Alive(ctx) {
+		if err := l.takeLock(ctx); err != nil {
+			return State{}, err
+		}
 	}
 	if create {
 		if err := l.lock.Exec(ctx, l.createSQL()); err != nil {
@@ -70,6 +72,9 @@ func (l *Local) takeLock(ctx context.Context) error {
 	c, err := l.work(ctx, "lock")
 	if err != nil {
 		return err
+	}
+	if l.lock != nil {
+		l.lock.Close()
 	}
 	l.lock = c
 	for until := time.Now().Add(takeoverWait); ; {
