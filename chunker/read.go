@@ -2,6 +2,7 @@ package chunker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -61,15 +62,23 @@ func begin(ctx context.Context, conn *pg.Conn, t *Table, export string, lockTime
 	if export != "" {
 		sql += "SET TRANSACTION SNAPSHOT " + pg.Literal(export) + ";"
 	}
-	sql += fmt.Sprintf("SET LOCAL lock_timeout = %d; LOCK TABLE ONLY %s IN ACCESS SHARE MODE; SET LOCAL lock_timeout = 0",
+	// The timeout stays: reading waits for locks as well, such as that of an index that is rebuilt.
+	sql += fmt.Sprintf("SET LOCAL lock_timeout = %d; LOCK TABLE ONLY %s IN ACCESS SHARE MODE",
 		lockTimeout.Milliseconds(), t.Qualified())
 	// One message to the server is one implicit group: a failure inside leaves an aborted block.
 	if err := conn.Exec(ctx, sql); err != nil {
 		rollback(ctx, conn)
+		switch pg.State(err) {
+		case "22023", "42704", "55000": // SET TRANSACTION SNAPSHOT, by version and moment
+			err = fmt.Errorf("%w: %w", ErrSnapshot, err)
+		}
 		return fmt.Errorf("lock %s: %w", t, err)
 	}
 	return nil
 }
+
+// ErrSnapshot says that the server does not know the snapshot to import: its keeper is gone.
+var ErrSnapshot = errors.New("snapshot is gone")
 
 // rollback ends a transaction that may or may not be open; an error breaks the session, and its
 // next use will say so.

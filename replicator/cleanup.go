@@ -77,7 +77,7 @@ func (o *CleanupOptions) open(ctx context.Context) (*job, error) {
 }
 
 func (j *job) cleanSource(ctx context.Context) error {
-	conn, err := j.source.Connect(ctx, "cleanup")
+	conn, err := j.source.ConnectAny(ctx, "cleanup")
 	if err != nil {
 		return err
 	}

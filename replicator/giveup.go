@@ -31,7 +31,7 @@ func (f *finisher) Lift(ctx context.Context) error {
 		return err
 	}
 	err := f.persist(ctx, "lift fence", func() error {
-		conn, err := f.source.Connect(ctx, "lift fence")
+		conn, err := f.source.ConnectAny(ctx, "lift fence")
 		if err != nil {
 			return err
 		}

@@ -129,7 +129,7 @@ func (j *job) load(ctx context.Context, create bool) error {
 	default:
 		return errNoJob
 	}
-	j.source = &source.Database{DSN: j.o.Source, Job: j.rec.Job}
+	j.source = &source.Database{DSN: j.o.Source, Job: j.rec.Job, Database: j.rec.Database, System: j.rec.System}
 	j.tracker = status.NewTracker(j.rec.Job)
 	j.end = target.New(target.Config{
 		DSN: j.o.Target, Job: j.rec.Job, SearchPath: j.rec.SearchPath, Limits: j.o.Limits, Logger: j.log, Hook: j.o.Hook,

@@ -192,6 +192,10 @@ func (j *job) makeSlot(ctx context.Context, conn *pg.Conn, began bool) (slotReco
 	j.o.Hook("engine: before slot")
 	stop := j.showBlockers(ctx)
 	defer stop()
+	// What is waited for here is the end of transactions, in nobody's way.
+	if err := conn.Exec(ctx, "SET lock_timeout = 0"); err != nil {
+		return s, err
+	}
 	if s.Consistent, err = slot.Create(ctx, conn, j.rec.Slot); err != nil {
 		return s, fault.New(fault.Source, fmt.Errorf("make replication slot %s: %w", j.rec.Slot, err), "replicator check tells what is missing")
 	}

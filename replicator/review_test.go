@@ -261,3 +261,95 @@ func TestOpeningFails(t *testing.T) {
 	p.mustCatchup()
 	p.compare()
 }
+
+// TestKeeperTerminated ends the session that keeps a table's snapshot, again and again, while several
+// workers copy the table: it starts over each time, and the job goes on.
+func TestKeeperTerminated(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, `CREATE TABLE r (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), pad text);
+		INSERT INTO r (pad) SELECT repeat('x', 500) FROM generate_series(1, 3000); ANALYZE r`)
+	var read atomic.Int64
+	o := p.o
+	o.Jobs, o.Until = 3, "consistent"
+	o.Hook = func(point string) {
+		if point != "engine: chunk read" {
+			return
+		}
+		if n := read.Add(1); n%5 != 0 || n > 100 {
+			return
+		}
+		c := p.connect(p.source)
+		defer c.Close()
+		_, err := c.Query(context.Background(), `SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity
+			WHERE datname = current_database() AND application_name LIKE 'replicator/%/snapshot %'`)
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if err := replicator.Seed(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	p.compare()
+}
+
+// TestAnotherSource goes on with a job whose source's address leads to another server: not a row may
+// be read there.
+func TestAnotherSource(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	schema := "CREATE TABLE a (id int PRIMARY KEY, pad text); INSERT INTO a SELECT i, repeat('x', 500) FROM generate_series(1, 5000) i; ANALYZE a"
+	p.exec(p.source, schema)
+	ctx, stop := context.WithCancel(t.Context())
+	o := p.o
+	o.Jobs, o.Hook = 1, once("engine: chunk received", 2, stop)
+	if err := replicator.Seed(ctx, o); fault.CodeOf(err) != fault.Interrupted {
+		t.Fatal(err)
+	}
+	receipts := "SELECT string_agg(chunk || ' ' || snapshot, ', ') FROM replicator.receipt"
+	before := p.value(p.target, receipts)
+	other, err := ownServer(t, cluster.Config{}).CreateDatabase(t.Context(), p.value(p.source, "SELECT current_database()"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.exec(other, schema)
+	for dsn, want := range map[string]fault.Code{other: fault.PositionLost, p.sourceC.DSN("postgres"): fault.Usage} {
+		o = p.o
+		o.Source, o.Until = dsn, "consistent"
+		if err := replicator.Seed(t.Context(), o); fault.CodeOf(err) != want {
+			t.Errorf("seed from another source: %v, want code %d", err, want)
+		}
+	}
+	if after := p.value(p.target, receipts); after != before {
+		t.Errorf("receipts are %s, were %s", after, before)
+	}
+	p.seedHere(func(string) {})
+	p.compare()
+}
+
+// TestLocksAreBounded makes a job while a table is locked exclusively, and a slot while a transaction
+// runs for longer than any lock may be waited for: the first fails and is tried again, the second waits.
+func TestLocksAreBounded(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1)")
+	db := &source.Database{DSN: p.source, Job: "x"}
+	c, err := db.Connect(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if v, err := c.Value(t.Context(), "SHOW lock_timeout"); err != nil || v != "2s" {
+		t.Errorf("a session on the source waits %s for a lock, %v", v, err)
+	}
+	long := p.connect(p.source)
+	defer long.Close()
+	if err := long.Exec(t.Context(), "BEGIN; INSERT INTO a VALUES (2)"); err != nil {
+		t.Fatal(err)
+	}
+	ended := time.AfterFunc(source.LockTimeout+2*time.Second, func() {
+		if err := long.Exec(context.Background(), "COMMIT"); err != nil {
+			t.Error(err)
+		}
+	})
+	defer ended.Stop()
+	p.seedHere(func(string) {})
+	p.compare()
+}

@@ -146,7 +146,11 @@ func (j *job) begun(ctx context.Context) error {
 		return err
 	}
 	j.begin, j.met = s.Consistent, true
-	return j.persist(ctx, "open the change log", func() error { return j.openLog(s) })
+	if err := j.persist(ctx, "open the change log", func() error { return j.openLog(s) }); err != nil {
+		return err
+	}
+	// Before anything is read: a server without our slot is not the one that was read before.
+	return j.persist(ctx, "look at the slot", func() error { return j.checkSlot(ctx) })
 }
 
 // copyPhase moves the chunks and builds what tables get as they complete. It returns once the last

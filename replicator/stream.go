@@ -66,10 +66,8 @@ func (j *job) checkSlot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if system.ID != j.rec.System.ID || system.Timeline != j.rec.System.Timeline {
-		return fault.New(fault.PositionLost, fmt.Errorf("the source is another cluster or timeline: was %s/%d, is %s/%d",
-			j.rec.System.ID, j.rec.System.Timeline, system.ID, system.Timeline),
-			"a restored or promoted source has another history: run replicator cleanup and seed again")
+	if err := j.source.Same(system); err != nil {
+		return err
 	}
 	conn, err := j.source.Connect(ctx, "slot")
 	if err != nil {

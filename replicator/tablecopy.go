@@ -132,16 +132,12 @@ func (tc *tableCopy) keep(ctx context.Context, db *source.Database) (string, err
 // snapshotLost reports whether err, of an attempt, comes of the keeper's end: its session is gone,
 // or the server no longer knows the snapshot.
 func (tc *tableCopy) snapshotLost(ctx context.Context, err error) bool {
-	tc.keepMu.Lock()
-	defer tc.keepMu.Unlock()
-	if tc.keeper == nil {
-		return false
-	}
-	switch pg.State(err) {
-	case "22023", "42704", "55000": // SET TRANSACTION SNAPSHOT, by version and moment
+	if errors.Is(err, chunker.ErrSnapshot) {
 		return true
 	}
-	return !tc.keeperConn.Alive(ctx)
+	tc.keepMu.Lock()
+	defer tc.keepMu.Unlock()
+	return tc.keeper != nil && !tc.keeperConn.Alive(ctx)
 }
 
 // release ends the keeper.

@@ -3,11 +3,13 @@ package source
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
 	"replicator/wal"
+	"replicator/wal/slot"
 )
 
 // LockTimeout bounds every wait for a lock on the source.
@@ -17,11 +19,31 @@ const LockTimeout = 2 * time.Second
 type Database struct {
 	DSN string
 	Job string // in application_name, so that a successor and a DBA know our sessions
+
+	// What the job was begun with; zero: not known yet, and not looked at.
+	Database string
+	System   slot.System
 }
 
-// Connect opens a session; purpose is shown in pg_stat_activity.
+// Connect opens a session; purpose is shown in pg_stat_activity. It refuses a server that is not the
+// one that the job was begun with: behind an address there may be another since, and what is read
+// there must not be mixed with what was read before. No lock is waited for longer than LockTimeout.
 func (d *Database) Connect(ctx context.Context, purpose string) (*pg.Conn, error) {
-	return d.open(ctx, pg.Config{DSN: d.DSN, Name: d.Name() + purpose, Settings: map[string]string{"jit": "off"}})
+	c, err := d.ConnectAny(ctx, purpose)
+	if err != nil || d.System.ID == "" {
+		return c, err
+	}
+	if err := d.recognise(ctx, c); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// ConnectAny opens a session on whatever server is there, to clear up.
+func (d *Database) ConnectAny(ctx context.Context, purpose string) (*pg.Conn, error) {
+	return d.open(ctx, pg.Config{DSN: d.DSN, Name: d.Name() + purpose,
+		Settings: map[string]string{"jit": "off", "lock_timeout": strconv.FormatInt(LockTimeout.Milliseconds(), 10)}})
 }
 
 // ConnectReplication opens a walsender session.
