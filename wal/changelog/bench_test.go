@@ -6,14 +6,17 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"replicator/checksum/atrest"
 	"replicator/wal"
 )
 
 // BenchmarkTransactions writes 10,000 transactions of five rows, a Sync every hundred.
 func BenchmarkTransactions(b *testing.B) {
-	for name, compress := range map[string]bool{"plain": false, "zstd": true} {
+	for name, o := range map[string]Options{
+		"plain": {}, "zstd": {Compress: true}, "zstd, key": {Compress: true, Key: atrest.New(secret)},
+	} {
 		b.Run(name, func(b *testing.B) {
-			o := Options{FS: vfs.Default, Dir: filepath.Join(b.TempDir(), "log"), Job: "bench", Compress: compress}
+			o.FS, o.Dir, o.Job = vfs.Default, filepath.Join(b.TempDir(), "log"), "bench"
 			l := open(b, o)
 			b.ReportAllocs()
 			end := wal.LSN(1000)

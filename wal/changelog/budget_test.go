@@ -33,7 +33,9 @@ func (b *lockedBuffer) String() string {
 
 // TestBudget: a writer far ahead of its reader waits, nothing is dropped, the log stays near its
 // budget and the alarm is raised once each time.
-func TestBudget(t *testing.T) {
+func TestBudget(t *testing.T) { everyForm(t, budget) }
+
+func budget(t *testing.T, options form) {
 	var messages lockedBuffer
 	o := options(newFS(t))
 	o.Budget = 64 << 10
@@ -137,7 +139,9 @@ func TestBlockedAppendEnds(t *testing.T) {
 }
 
 // TestReadersBesideTheWriter: several readers follow a writer that trims behind the slowest.
-func TestReadersBesideTheWriter(t *testing.T) {
+func TestReadersBesideTheWriter(t *testing.T) { everyForm(t, readersBesideTheWriter) }
+
+func readersBesideTheWriter(t *testing.T, options form) {
 	o := options(newFS(t))
 	o.Compress = true
 	l := open(t, o)

@@ -108,7 +108,9 @@ func (x *life) revive() {
 
 // TestCrash: after Sync returned an LSN no crash loses anything up to it, and what comes back is
 // always a beginning of what was appended.
-func TestCrash(t *testing.T) {
+func TestCrash(t *testing.T) { everyForm(t, crash) }
+
+func crash(t *testing.T, options form) {
 	seed := seeded(t).Uint64()
 	for i := range 30 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {

@@ -10,13 +10,14 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"replicator/checksum/atrest"
 	"replicator/checksum/frame"
 	"replicator/replicator/fault"
 	"replicator/wal"
 )
 
 // logbook is the log that the damage tests damage: several segments, each with several synced groups.
-func logbook(t *testing.T, fs vfs.FS) (Options, []wal.LSN, []segment) {
+func logbook(t *testing.T, fs vfs.FS, options form) (Options, []wal.LSN, []segment) {
 	t.Helper()
 	o := options(fs)
 	o.SegmentBytes, o.FrameBytes = 40<<10, 2<<10
@@ -81,10 +82,12 @@ func wantCorrupt(t *testing.T, what string, err error, file string) {
 // TestEveryPageFlipped flips a bit in every 64 bytes of every segment, one at a time. In a closed
 // segment that is always corruption. In the last one it is too, unless it lies in the last group of
 // frames: nothing proves that this was ever on disk, so it is cut, and Durable says so.
-func TestEveryPageFlipped(t *testing.T) {
+func TestEveryPageFlipped(t *testing.T) { everyForm(t, everyPageFlipped) }
+
+func everyPageFlipped(t *testing.T, options form) {
 	fs := vfs.NewMem()
 	check(t, fs.MkdirAll("state", 0o700))
-	o, ends, segs := logbook(t, fs)
+	o, ends, segs := logbook(t, fs, options)
 	for i, s := range segs {
 		name := segmentName(s.number)
 		path := fs.PathJoin(dir, name)
@@ -109,7 +112,9 @@ func TestEveryPageFlipped(t *testing.T) {
 
 // TestTornOrDamaged: in the last segment a damaged frame is a torn tail only when nothing behind it
 // proves that it had been on disk.
-func TestTornOrDamaged(t *testing.T) {
+func TestTornOrDamaged(t *testing.T) { everyForm(t, tornOrDamaged) }
+
+func tornOrDamaged(t *testing.T, options form) {
 	fs := newFS(t)
 	o := options(fs)
 	l := open(t, o)
@@ -168,7 +173,9 @@ func TestTornOrDamaged(t *testing.T) {
 	}
 }
 
-func TestSegmentsGone(t *testing.T) {
+func TestSegmentsGone(t *testing.T) { everyForm(t, segmentsGone) }
+
+func segmentsGone(t *testing.T, options form) {
 	for name, c := range map[string]struct {
 		damage  func(fs vfs.FS, paths []string) error
 		file    int // the segment named, -1: no error
@@ -185,7 +192,7 @@ func TestSegmentsGone(t *testing.T) {
 	} {
 		fs := vfs.NewMem()
 		check(t, fs.MkdirAll("state", 0o700))
-		o, ends, segs := logbook(t, fs)
+		o, ends, segs := logbook(t, fs, options)
 		var paths []string
 		for _, s := range segs {
 			paths = append(paths, fs.PathJoin(dir, segmentName(s.number)))
@@ -202,7 +209,7 @@ func TestSegmentsGone(t *testing.T) {
 	// The first one deleted looks like a trimmed log: a reader that needs it is told.
 	fs := vfs.NewMem()
 	check(t, fs.MkdirAll("state", 0o700))
-	o, ends, segs := logbook(t, fs)
+	o, ends, segs := logbook(t, fs, options)
 	check(t, fs.Remove(fs.PathJoin(dir, segmentName(segs[0].number))))
 	if _, err := outcome(t, o, ends); !errors.Is(err, ErrTrimmed) || fault.CodeOf(err) != fault.PositionLost {
 		t.Errorf("first deleted: %v", err)
@@ -210,18 +217,20 @@ func TestSegmentsGone(t *testing.T) {
 }
 
 // TestDamageWhileOpen: a reader checks what it reads, whatever Open has seen.
-func TestDamageWhileOpen(t *testing.T) {
+func TestDamageWhileOpen(t *testing.T) { everyForm(t, damageWhileOpen) }
+
+func damageWhileOpen(t *testing.T, options form) {
 	for name, damage := range map[string]func(fs vfs.FS, p string, b []byte) error{
 		"deleted": func(fs vfs.FS, p string, _ []byte) error { return fs.Remove(p) },
 		"flipped": func(fs vfs.FS, p string, b []byte) error { b[len(b)/2] ^= 4; return write(fs, p, b) },
 		"cut":     func(fs vfs.FS, p string, b []byte) error { return write(fs, p, b[:len(b)-3]) },
 		"header":  func(fs vfs.FS, p string, b []byte) error { b[9] ^= 4; return write(fs, p, b) },
 		// A frame of the same number and length whose digest is right: an older state of the disk.
-		"stale": func(fs vfs.FS, p string, b []byte) error { return stale(fs, p, b) },
+		"stale": func(fs vfs.FS, p string, b []byte) error { return stale(fs, p, b, options(fs).Key) },
 	} {
 		fs := vfs.NewMem()
 		check(t, fs.MkdirAll("state", 0o700))
-		o, _, segs := logbook(t, fs)
+		o, _, segs := logbook(t, fs, options)
 		l := open(t, o)
 		path := l.path(segs[1].number)
 		check(t, damage(fs, path, contents(t, fs, path)))
@@ -255,16 +264,21 @@ func write(fs vfs.FS, path string, b []byte) error {
 }
 
 // stale seals the first frame again with another byte in its rows.
-func stale(fs vfs.FS, path string, b []byte) error {
-	sealed, h, err := readFrame(bytes.NewReader(b), segmentHeader, int64(len(b)), nil)
+func stale(fs vfs.FS, path string, b []byte, k *atrest.Key) error {
+	c := newCoat(k, b[segmentDigest:segmentHeader])
+	lies, err := readFrame(bytes.NewReader(b), segmentHeader, int64(len(b)), nil, c)
 	if err != nil {
 		return err
 	}
-	_, raw, err := frame.Open(sealed, nil)
+	sealed, err := c.take(nil, lies)
+	if err != nil {
+		return err
+	}
+	h, raw, err := frame.Open(sealed, nil)
 	if err != nil {
 		return err
 	}
 	raw[len(raw)-1] ^= 1
-	copy(b[segmentHeader:], frame.Seal(nil, h, raw, nil))
+	copy(b[segmentHeader:], c.put(frame.Seal(nil, h, raw, nil)))
 	return write(fs, path, b)
 }

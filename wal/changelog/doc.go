@@ -18,8 +18,8 @@
 // a reader may begin at any segment. Integers are big-endian:
 //
 //	offset size
-//	     0    4  magic "rpL1"
-//	     4    4  zero
+//	     0    4  magic "rpL1"; "rpL2" in a log with a key
+//	     4    4  zero; mark of the key
 //	     8    8  number of the segment
 //	    16    8  sequence number of its first frame; frames are counted through the whole log
 //	    24    8  position of the log where the segment begins
@@ -28,9 +28,15 @@
 //	    48    8  previous segment: position after its first commit, 0 if it has none
 //	    56    8  previous segment: length of the file
 //	    64   32  BLAKE3 of the job's name
-//	    96   32  chain: BLAKE3 of the previous segment's header digest and of its frames' digests
-//	   128   32  BLAKE3 of the 128 bytes before
+//	    96   32  chain: BLAKE3 of the previous segment's header digest and of its frames' links
+//	   128   32  BLAKE3 of the 128 bytes before; with the key in it
 //	   160
+//
+// The link of a frame is its digest.
+//
+// In a log with a key (Options.Key) frames lie in a coat, see coat.go, and a frame's link is the
+// coat's tag and 16 zero bytes. Headers hold no rows and stay readable. What Reader gives is the frame
+// as it was sealed, with a key or without.
 //
 // # Crashes and damage
 //

@@ -47,7 +47,9 @@ func (f *smallFile) WriteAt(p []byte, off int64) (int, error) {
 
 // TestDiskFull: at any byte. Nothing that Sync refused is lost once there is space, and nothing is
 // there twice.
-func TestDiskFull(t *testing.T) {
+func TestDiskFull(t *testing.T) { everyForm(t, diskFull) }
+
+func diskFull(t *testing.T, options form) {
 	for left := int64(0); left < 20_000; left += 371 {
 		mem := newFS(t)
 		disk := &smallDisk{FS: mem}
@@ -117,7 +119,9 @@ func wantFull(t *testing.T, l *Log, err error, disk *smallDisk) {
 	disk.left.Add(2500)
 }
 
-func TestOpenOnFullDisk(t *testing.T) {
+func TestOpenOnFullDisk(t *testing.T) { everyForm(t, openOnFullDisk) }
+
+func openOnFullDisk(t *testing.T, options form) {
 	mem := newFS(t)
 	l := open(t, options(mem))
 	transaction(t, l, 200, 3, 100)
@@ -137,7 +141,9 @@ func TestOpenOnFullDisk(t *testing.T) {
 
 // TestFailedSync: after an fsync failed the log never says that anything new is durable, whatever
 // the next fsync says, and what it promised before is there.
-func TestFailedSync(t *testing.T) {
+func TestFailedSync(t *testing.T) { everyForm(t, failedSync) }
+
+func failedSync(t *testing.T, options form) {
 	for _, op := range []errorfs.OpKind{errorfs.OpFileSyncData, errorfs.OpFileSync, errorfs.OpFileWriteAt} {
 		for nth := range 12 {
 			mem := newFS(t)
@@ -196,7 +202,9 @@ func transactionUntil(l *Log, t *testing.T, end wal.LSN) {
 }
 
 // TestReadError: bytes that cannot be read are not corrupt, and not skipped either.
-func TestReadError(t *testing.T) {
+func TestReadError(t *testing.T) { everyForm(t, readError) }
+
+func readError(t *testing.T, options form) {
 	mem := newFS(t)
 	var fail atomic.Bool
 	inj := errorfs.InjectorFunc(func(o errorfs.Op) error {

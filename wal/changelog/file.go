@@ -6,10 +6,12 @@ import (
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"replicator/checksum/atrest"
 )
 
 // create begins a segment file that only we may read.
-func (w *writer) create(fs vfs.FS, path string, h *header) error {
+func (w *writer) create(fs vfs.FS, path string, h *header, k *atrest.Key) error {
 	f, err := fs.Create(path, writeCategory)
 	if err != nil {
 		return err
@@ -20,7 +22,8 @@ func (w *writer) create(fs vfs.FS, path string, h *header) error {
 			return err
 		}
 	}
-	b := h.encode()
+	b := h.encode(k)
+	w.coat = newCoat(k, b[segmentDigest:])
 	_, _ = w.chain.Write(b[segmentDigest:])
 	n, err := f.WriteAt(b, 0)
 	w.size = int64(n)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"replicator/checksum/atrest"
 	"replicator/checksum/frame"
 	"replicator/wal"
 )
@@ -29,6 +30,24 @@ func seeded(t testing.TB) *rand.Rand {
 func options(fs vfs.FS) Options {
 	return Options{FS: fs, Dir: dir, Job: "job", Start: 100, SegmentBytes: 8 << 10, FrameBytes: 1 << 10}
 }
+
+// form makes the options of a log: with a key or without.
+type form func(vfs.FS) Options
+
+// everyForm runs a test for logs without a key and with one.
+func everyForm(t *testing.T, test func(t *testing.T, options form)) {
+	t.Run("clear", func(t *testing.T) { test(t, options) })
+	t.Run("key", func(t *testing.T) { test(t, withKey) })
+}
+
+func withKey(fs vfs.FS) Options {
+	o := options(fs)
+	o.Key = atrest.New(secret)
+	return o
+}
+
+// secret is a key whose digits are easily found, should they be on disk.
+var secret = [atrest.Size]byte([]byte("CANARY: thirty-two secret bytes."))
 
 // newFS is a file system with the directory above the log durably in place.
 func newFS(t testing.TB) *vfs.MemFS {

@@ -14,7 +14,9 @@ import (
 	"replicator/wal"
 )
 
-func TestAppendSyncRead(t *testing.T) {
+func TestAppendSyncRead(t *testing.T) { everyForm(t, appendSyncRead) }
+
+func appendSyncRead(t *testing.T, options form) {
 	for _, compress := range []bool{false, true} {
 		o := options(newFS(t))
 		o.Compress = compress
@@ -87,7 +89,9 @@ func TestMarkInsideTransaction(t *testing.T) {
 }
 
 // TestRestart: a transaction that broke off is void for the reader, on reopening as on Restart.
-func TestRestart(t *testing.T) {
+func TestRestart(t *testing.T) { everyForm(t, restart) }
+
+func restart(t *testing.T, options form) {
 	fs := newFS(t)
 	l := open(t, options(fs))
 	transaction(t, l, 200, 2, 10)
@@ -117,7 +121,9 @@ func TestRestart(t *testing.T) {
 
 // TestEverySegmentHasItsRelations reads from each segment on: the relations known are those of that
 // time, not later ones.
-func TestEverySegmentHasItsRelations(t *testing.T) {
+func TestEverySegmentHasItsRelations(t *testing.T) { everyForm(t, everySegmentHasItsRelations) }
+
+func everySegmentHasItsRelations(t *testing.T, options form) {
 	o := options(newFS(t))
 	l := open(t, o)
 	version := map[wal.LSN]string{}
@@ -168,7 +174,9 @@ func TestEverySegmentHasItsRelations(t *testing.T) {
 
 // TestSpanning: wherever a transaction lies across segments, every reader meets all of what it asked
 // for, and nothing that a reader needs is trimmed.
-func TestSpanning(t *testing.T) {
+func TestSpanning(t *testing.T) { everyForm(t, spanning) }
+
+func spanning(t *testing.T, options form) {
 	rng := seeded(t)
 	o := options(newFS(t))
 	l := open(t, o)
@@ -240,7 +248,9 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-func TestOtherJob(t *testing.T) {
+func TestOtherJob(t *testing.T) { everyForm(t, otherJob) }
+
+func otherJob(t *testing.T, options form) {
 	o := options(newFS(t))
 	l := open(t, o)
 	transaction(t, l, 200, 1, 1)
@@ -253,7 +263,9 @@ func TestOtherJob(t *testing.T) {
 }
 
 // TestHugeMessage: a message far beyond a frame passes, and its memory is not kept.
-func TestHugeMessage(t *testing.T) {
+func TestHugeMessage(t *testing.T) { everyForm(t, hugeMessage) }
+
+func hugeMessage(t *testing.T, options form) {
 	o := options(newFS(t))
 	o.Compress = true
 	l := open(t, o)

@@ -97,10 +97,14 @@ func (l *Log) admit(number uint64) error {
 	if err != nil {
 		return ioError("stat segment", err)
 	}
-	h, err := readHeader(f)
+	h, err := readHeader(f, l.opt.Key)
 	after := l.opt.Start
 	if len(l.segs) > 0 {
 		after = l.last().last
+	}
+	var other *keyError
+	if errors.As(err, &other) && len(l.segs) == 0 { // behind a segment that opens it can only be damage
+		return fault.New(fault.Usage, fmt.Errorf("change log %s %w", l.opt.Dir, other), other.hint)
 	}
 	if isIO(err) {
 		return ioError("open segment", err)
@@ -152,7 +156,7 @@ func (l *Log) recover() error {
 	w.seq, w.chain = s.seq, checksum.NewHasher()
 	w.tail.position, w.tail.open, w.begin = s.position, s.open != 0, s.open
 	path := l.path(s.number)
-	err = w.create(l.opt.FS, path+unfinished, &s.header)
+	err = w.create(l.opt.FS, path+unfinished, &s.header, l.opt.Key)
 	if err != nil {
 		err = ioError("recover change log", err)
 	} else {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"replicator/checksum/atrest"
 	"replicator/wal"
 )
 
@@ -14,6 +15,9 @@ type Options struct {
 	FS  vfs.FS // default: the operating system's
 	Dir string // made if it is not there; its parent must be
 	Job string // a log of another job is refused
+	// Key encrypts the frames on disk; nil leaves them readable. A log that was begun with another
+	// key, or the other way round, is refused.
+	Key *atrest.Key
 
 	// Start is the position of a log that has no segment yet: where the slot begins.
 	Start wal.LSN

@@ -24,6 +24,7 @@ type Reader struct {
 	off      int64
 	seq      uint64
 	position wal.LSN
+	coat     coat
 	chain    *checksum.Hasher
 	buf, raw []byte
 }
@@ -49,8 +50,8 @@ func (l *Log) Reader(from wal.LSN) (*Reader, error) {
 	return r, nil
 }
 
-// Next returns the next sealed frame, its digest checked, as it lies on disk; it is valid until the
-// next call. It waits until there is one. Preambles are among the frames: Relation messages that
+// Next returns the next sealed frame, its digest checked, without the coat that it has on disk in a
+// log with a key; it is valid until the next call. It waits until there is one. Preambles are among the frames: Relation messages that
 // may be known already.
 func (r *Reader) Next(ctx context.Context) ([]byte, error) {
 	for {
@@ -106,24 +107,35 @@ func (r *Reader) read(end int64) ([]byte, error) {
 	if limit := 4 * r.log.opt.FrameBytes; cap(r.buf) > limit || cap(r.raw) > limit {
 		r.buf, r.raw = nil, nil // what one huge message took is not kept
 	}
-	sealed, h, err := readFrame(r.file, r.off, end, r.buf)
-	if err == nil {
-		r.buf = sealed
-		var raw []byte
-		if h, raw, err = frame.View(sealed, r.raw); err == nil {
-			err = follows(&h, r.seq)
-		}
-		if h.Encoding == frame.Zstd {
-			r.raw = raw
-		}
-	}
+	b, err := readFrame(r.file, r.off, end, r.buf, r.coat)
 	if err != nil {
 		return nil, r.failed(r.off, err)
 	}
-	digest := frame.DigestOf(sealed)
-	_, _ = r.chain.Write(digest[:])
-	r.off, r.seq, r.position = r.off+int64(len(sealed)), r.seq+1, h.Last
+	r.buf = b
+	link := r.coat.link(b) // before the frame is taken out, which overwrites it
+	sealed, h, err := r.unwrap(b)
+	if err != nil {
+		return nil, r.failed(r.off, err)
+	}
+	_, _ = r.chain.Write(link[:])
+	r.off, r.seq, r.position = r.off+int64(len(b)), r.seq+1, h.Last
 	return sealed, nil
+}
+
+// unwrap takes the next frame out of its coat, in place, and checks it.
+func (r *Reader) unwrap(b []byte) ([]byte, frame.Header, error) {
+	sealed, err := r.coat.take(b, b)
+	if err != nil {
+		return nil, frame.Header{}, err
+	}
+	h, raw, err := frame.View(sealed, r.raw)
+	if h.Encoding == frame.Zstd {
+		r.raw = raw
+	}
+	if err == nil {
+		err = follows(&h, r.seq)
+	}
+	return sealed, h, err
 }
 
 // open opens the segment and checks that it is the one that the log knows.
@@ -141,7 +153,7 @@ func (r *Reader) open() error {
 	if err != nil {
 		return ioError("open segment", err)
 	}
-	h, err := readHeader(f)
+	h, err := readHeader(f, l.opt.Key)
 	if err == nil && h != want {
 		err = fmt.Errorf("%w: header is not the one it had", ErrCorrupt)
 	}
@@ -149,8 +161,9 @@ func (r *Reader) open() error {
 		return errors.Join(r.failed(0, err), f.Close())
 	}
 	r.file, r.off, r.seq = f, segmentHeader, h.seq
-	r.chain = checksum.NewHasher()
-	_, _ = r.chain.Write(h.encode()[segmentDigest:])
+	digest := h.encode(l.opt.Key)[segmentDigest:]
+	r.coat, r.chain = newCoat(l.opt.Key, digest), checksum.NewHasher()
+	_, _ = r.chain.Write(digest)
 	return nil
 }
 

@@ -37,13 +37,13 @@ func (l *Log) begin(h header) error {
 	preamble := w.preamble(h.seq, l.opt.FrameBytes)
 	h.preamble = segmentHeader
 	for _, f := range preamble {
-		h.preamble += int64(len(f))
+		h.preamble += int64(len(f)) + coatSize(l.opt.Key)
 	}
 	next := writer{seq: h.seq, chain: checksum.NewHasher()}
 	path := l.path(h.number)
-	err := next.create(l.opt.FS, path+unfinished, &h)
+	err := next.create(l.opt.FS, path+unfinished, &h, l.opt.Key)
 	for i := 0; err == nil && i < len(preamble); i++ {
-		err = next.append(preamble[i])
+		err = next.append(next.coat.put(preamble[i]))
 	}
 	if err == nil {
 		err = l.publish(&next, path)
@@ -61,7 +61,7 @@ func (l *Log) begin(h header) error {
 			return errors.Join(l.breaks("close segment of the change log", err), next.file.Close())
 		}
 	}
-	w.file, w.size, w.seq, w.chain = next.file, next.size, next.seq, next.chain
+	w.file, w.size, w.seq, w.coat, w.chain = next.file, next.size, next.seq, next.coat, next.chain
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.segs = append(l.segs, segment{header: h, size: w.size, last: h.position})

@@ -12,15 +12,20 @@ import (
 	"replicator/wal"
 )
 
-// salvage copies the frames of the last segment, as far as they are valid, to the file of w.
+// salvage copies the frames of the last segment, as far as they are valid, to the file of w: the
+// bytes as they are, in the coat they have.
 func (l *Log) salvage(old vfs.File, s *segment) error {
 	w, size := &l.w, s.size
-	var buf, raw []byte
+	var buf, sealed, raw []byte
 	for w.size < size {
-		sealed, h, err := readFrame(old, w.size, size, buf)
+		var h frame.Header
+		b, err := readFrame(old, w.size, size, buf, w.coat)
 		if err == nil {
-			buf = sealed
-			if h, raw, err = frame.View(sealed, raw); err == nil {
+			buf = b
+			if sealed, err = w.coat.take(sealed, b); err == nil {
+				h, raw, err = frame.View(sealed, raw)
+			}
+			if err == nil {
 				err = follows(&h, w.seq)
 			}
 		}
@@ -33,27 +38,17 @@ func (l *Log) salvage(old vfs.File, s *segment) error {
 		if err := w.walk(s, raw); err != nil {
 			return corrupt(l.path(s.number), w.size, h.First, h.Last, err)
 		}
-		if err := w.append(sealed); err != nil {
+		if err := w.append(b); err != nil {
 			return ioError("recover change log", err)
 		}
 		if h.Encoding == frame.Plain {
-			raw = nil // it was buf's memory
+			raw = nil // it was sealed's memory
 		}
 	}
 	if w.size < s.preamble {
 		return corrupt(l.path(s.number), w.size, w.tail.position, w.tail.position, errors.New("preamble is cut off"))
 	}
 	return nil
-}
-
-// readFrame reads the frame at off of a file whose frames end at end, unopened.
-func readFrame(f io.ReaderAt, off, end int64, buf []byte) ([]byte, frame.Header, error) {
-	sealed, err := frame.Read(io.NewSectionReader(f, off, end-off), buf)
-	if err != nil {
-		return nil, frame.Header{}, err
-	}
-	h, err := frame.ReadHeader(sealed)
-	return sealed, h, err
 }
 
 func follows(h *frame.Header, seq uint64) error {
@@ -75,7 +70,7 @@ func (l *Log) judge(old vfs.File, s *segment, reason error) error {
 	if w.size < s.preamble { // it was on disk before the segment had its name
 		return corrupt(path, w.size, w.tail.position, w.tail.position, reason)
 	}
-	upTo, found, err := proof(old, w.size+1, s.size, w.seq)
+	upTo, found, err := proof(old, w.size+1, s.size, w.seq, w.coat)
 	if err != nil {
 		return ioError("read segment", err)
 	}
@@ -92,7 +87,7 @@ func (l *Log) judge(old vfs.File, s *segment, reason error) error {
 // proof looks between off and end for a frame that was sealed when everything before it was on disk:
 // its sequence number is above seq and it carries Synced. It returns the position that the log had
 // there.
-func proof(f io.ReaderAt, off, end int64, seq uint64) (at wal.LSN, found bool, err error) {
+func proof(f io.ReaderAt, off, end int64, seq uint64, c coat) (at wal.LSN, found bool, err error) {
 	const step, overlap = 1 << 20, frame.HeaderSize - 1
 	window := make([]byte, step+overlap)
 	var buf []byte
@@ -106,11 +101,15 @@ func proof(f io.ReaderAt, off, end int64, seq uint64) (at wal.LSN, found bool, e
 			if err != nil || h.Seq <= seq || h.Flags&frame.Synced == 0 || int64(h.Size()) > end-off-int64(i) {
 				continue
 			}
-			sealed, _, err := readFrame(f, off+int64(i), end, buf)
+			b, err := readFrame(f, off+int64(i), end, buf, c)
 			if err != nil {
 				continue
 			}
-			buf = sealed
+			buf = b
+			sealed, err := c.take(b, b)
+			if err != nil {
+				continue
+			}
 			if h, _, err = frame.View(sealed, nil); err == nil {
 				return h.First, true, nil
 			}

@@ -1,6 +1,7 @@
 package changelog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -10,11 +11,13 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"replicator/checksum"
+	"replicator/checksum/atrest"
 	"replicator/wal"
 )
 
 const (
-	segmentMagic   = "rpL1"
+	segmentMagic   = "rpL1" // frames as they were sealed
+	coatedMagic    = "rpL2" // frames in a coat
 	segmentHeader  = 160
 	segmentDigest  = 128 // where the header's own digest is
 	segmentSuffix  = ".seg"
@@ -40,9 +43,13 @@ type header struct {
 	chain checksum.Digest
 }
 
-func (h *header) encode() []byte {
+func (h *header) encode(k *atrest.Key) []byte {
 	b := make([]byte, segmentHeader)
 	copy(b, segmentMagic)
+	if k != nil {
+		copy(b, coatedMagic)
+		copy(b[4:8], keyMark(k))
+	}
 	for i, v := range []uint64{
 		h.number, h.seq, uint64(h.position), h.open, uint64(h.preamble), uint64(h.previousFirst), uint64(h.previousSize),
 	} {
@@ -50,16 +57,26 @@ func (h *header) encode() []byte {
 	}
 	copy(b[64:], h.job[:])
 	copy(b[96:], h.chain[:])
-	d := checksum.Sum(b[:segmentDigest])
+	d := headerDigest(b, k)
 	copy(b[segmentDigest:], d[:])
 	return b
 }
 
-func decodeHeader(b []byte) (header, error) {
-	if len(b) < segmentHeader || string(b[:4]) != segmentMagic {
+func decodeHeader(b []byte, k *atrest.Key) (header, error) {
+	if len(b) < segmentHeader {
 		return header{}, fmt.Errorf("%w: no segment header", ErrCorrupt)
 	}
-	if checksum.Sum(b[:segmentDigest]) != checksum.Digest(b[segmentDigest:segmentHeader]) {
+	magic, differs := string(b[:4]), headerDigest(b, k) != checksum.Digest(b[segmentDigest:segmentHeader])
+	switch {
+	case magic == segmentMagic && k != nil:
+		return header{}, fmt.Errorf("%w: segment %w", ErrCorrupt, errHasNoKey)
+	case magic == coatedMagic && k == nil:
+		return header{}, fmt.Errorf("%w: segment %w", ErrCorrupt, errNeedsKey)
+	case magic != segmentMagic && magic != coatedMagic:
+		return header{}, fmt.Errorf("%w: no segment header", ErrCorrupt)
+	case differs && k != nil && !bytes.Equal(b[4:8], keyMark(k)):
+		return header{}, fmt.Errorf("%w: segment %w", ErrCorrupt, errOtherKey)
+	case differs:
 		return header{}, fmt.Errorf("%w: digest of the segment header differs", ErrCorrupt)
 	}
 	var v [7]uint64
@@ -73,12 +90,12 @@ func decodeHeader(b []byte) (header, error) {
 	}, nil
 }
 
-func readHeader(f io.ReaderAt) (header, error) {
+func readHeader(f io.ReaderAt, k *atrest.Key) (header, error) {
 	b := make([]byte, segmentHeader)
 	if n, err := f.ReadAt(b, 0); n < segmentHeader {
 		return header{}, fmt.Errorf("read segment header: %w", err)
 	}
-	return decodeHeader(b)
+	return decodeHeader(b, k)
 }
 
 // segment is a segment as the log knows it. Only the last one changes.

@@ -17,7 +17,8 @@ type writer struct {
 	file     vfs.File // of the last segment, nil before there is one
 	size     int64
 	seq      uint64           // of the next frame
-	chain    *checksum.Hasher // of the segment: its header's digest and its frames' digests
+	coat     coat             // of the segment's frames
+	chain    *checksum.Hasher // of the segment: its header's digest and its frames' links
 	unsynced bool             // something was written since the last fsync
 
 	tail      tail
@@ -94,7 +95,7 @@ func (l *Log) write() error {
 	if !w.unsynced {
 		h.Flags = frame.Synced
 	}
-	w.sealed = frame.Seal(w.sealed[:0], h, w.out.raw, w.compress)
+	w.sealed = w.coat.put(frame.Seal(w.sealed[:0], h, w.out.raw, w.compress))
 	l.opt.Hook(BeforeWrite)
 	if err := w.append(w.sealed); err != nil {
 		return l.failed("write change log", err)
@@ -108,16 +109,16 @@ func (l *Log) write() error {
 	return nil
 }
 
-// append writes a sealed frame.
-func (w *writer) append(sealed []byte) error {
-	digest := frame.DigestOf(sealed)
-	n, err := w.file.WriteAt(sealed, w.size)
+// append writes a sealed frame in its coat.
+func (w *writer) append(b []byte) error {
+	link := w.coat.link(b)
+	n, err := w.file.WriteAt(b, w.size)
 	if err != nil {
 		return err
 	}
 	w.size += int64(n)
 	w.seq++
-	_, _ = w.chain.Write(digest[:])
+	_, _ = w.chain.Write(link[:])
 	return nil
 }
 
