@@ -18,6 +18,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"replicator/checksum/atrest"
 	"replicator/chunker"
 	"replicator/replicator/fault"
 )
@@ -30,7 +31,9 @@ func check(t *testing.T, err error) {
 }
 
 // TestPlanIsWholeOrAbsent crashes the file system while a plan is being saved, at any write.
-func TestPlanIsWholeOrAbsent(t *testing.T) {
+func TestPlanIsWholeOrAbsent(t *testing.T) { everyForm(t, planIsWholeOrAbsent) }
+
+func planIsWholeOrAbsent(t *testing.T, k *atrest.Key) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -47,7 +50,7 @@ func TestPlanIsWholeOrAbsent(t *testing.T) {
 			}
 			return nil
 		}))
-		s := open(t, fs)
+		s := open(t, fs, k)
 		writes.Store(0)
 		crashed.Store(nil)
 		check(t, s.SavePlan(tables, chunks))
@@ -56,7 +59,7 @@ func TestPlanIsWholeOrAbsent(t *testing.T) {
 		if after == nil {
 			after = mem.CrashClone(vfs.CrashCloneCfg{})
 		}
-		s = open(t, after)
+		s = open(t, after, k)
 		got, gotChunks, err := s.LoadPlan()
 		check(t, err)
 		switch {
@@ -80,8 +83,10 @@ func TestPlanIsWholeOrAbsent(t *testing.T) {
 }
 
 // TestLargePlan: saving 100,000 tables takes little memory beside the plan itself.
-func TestLargePlan(t *testing.T) {
-	s, err := Open(t.TempDir(), Options{})
+func TestLargePlan(t *testing.T) { everyForm(t, largePlan) }
+
+func largePlan(t *testing.T, k *atrest.Key) {
+	s, err := Open(t.TempDir(), Options{Key: k})
 	check(t, err)
 	tables, chunks := somePlan(100_000)
 	for i := range tables {
@@ -107,9 +112,11 @@ func TestLargePlan(t *testing.T) {
 
 // TestEveryFileDamaged flips a bit in every 40 bytes of every file of a closed store, one at a
 // time. What is read is then what was written, or there is an error of class Store.
-func TestEveryFileDamaged(t *testing.T) {
+func TestEveryFileDamaged(t *testing.T) { everyForm(t, everyFileDamaged) }
+
+func everyFileDamaged(t *testing.T, k *atrest.Key) {
 	mem := vfs.NewMem()
-	s := open(t, mem)
+	s := open(t, mem, k)
 	tables, chunks := somePlan(40)
 	check(t, s.SavePlan(tables, chunks))
 	check(t, s.db.Flush())
@@ -129,7 +136,7 @@ func TestEveryFileDamaged(t *testing.T) {
 			b := slices.Clone(whole)
 			b[at] ^= 1 << (at / 40 % 8)
 			put(t, fs, "state/"+name, b)
-			if damaged(t, fmt.Sprintf("%s at %d", name, at), fs, tables) {
+			if damaged(t, fmt.Sprintf("%s at %d", name, at), fs, k, tables) {
 				seen++
 			} else {
 				unseen++
@@ -143,9 +150,9 @@ func TestEveryFileDamaged(t *testing.T) {
 }
 
 // damaged reads everything and reports whether that gave an error. Wrong answers fail the test.
-func damaged(t *testing.T, what string, fs vfs.FS, tables []chunker.Table) bool {
+func damaged(t *testing.T, what string, fs vfs.FS, k *atrest.Key, tables []chunker.Table) bool {
 	t.Helper()
-	s, err := Open("state", Options{FS: fs, Exit: func(code int) { panic(fmt.Sprint("exit ", code)) }})
+	s, err := Open("state", Options{FS: fs, Key: k, Exit: func(code int) { panic(fmt.Sprint("exit ", code)) }})
 	if err != nil {
 		if fault.CodeOf(err) != fault.Store || fault.HintOf(err) == "" {
 			t.Fatalf("%s: exit code %d: %v", what, fault.CodeOf(err), err)

@@ -46,7 +46,7 @@ func (s *Store) SavePlan(tables []chunker.Table, chunks [][]chunker.Chunk) error
 		}
 	}
 	for i := range tables {
-		if err := errors.Join(putIn(b, key(kindTable, i), tables[i]), putIn(b, key(kindChunks, i), chunks[i])); err != nil {
+		if err := errors.Join(s.putIn(b, key(kindTable, i), tables[i]), s.putIn(b, key(kindChunks, i), chunks[i])); err != nil {
 			return writeError(err)
 		}
 		if b.Len() < planBatch {
@@ -58,18 +58,18 @@ func (s *Store) SavePlan(tables []chunker.Table, chunks [][]chunker.Chunk) error
 		b.Reset()
 	}
 	// What was committed before is on disk with this, for the store's log is in order.
-	if err := putIn(b, key(kindPlan), len(tables)); err != nil {
+	if err := s.putIn(b, key(kindPlan), len(tables)); err != nil {
 		return writeError(err)
 	}
 	return s.commit(b)
 }
 
-func putIn(b *pebble.Batch, key []byte, v any) error {
+func (s *Store) putIn(b *pebble.Batch, key []byte, v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode for the store: %w", err)
 	}
-	return b.Set(key, raw, nil)
+	return b.Set(key, s.seal(key, raw), nil)
 }
 
 // LoadPlan reads the plan; nil tables say that there is none.
@@ -130,7 +130,7 @@ func (s *Store) ReplaceReceipts(receipts []chunker.Receipt) error {
 			return err
 		}
 		for _, r := range receipts {
-			if err := putIn(b, key(kindReceipt, r.Table, r.Chunk), r); err != nil {
+			if err := s.putIn(b, key(kindReceipt, r.Table, r.Chunk), r); err != nil {
 				return err
 			}
 		}
@@ -150,7 +150,11 @@ func (s *Store) each(kind byte, f func(raw []byte) error) (err error) {
 		}
 	}()
 	for ok := it.First(); ok; ok = it.Next() {
-		if err := f(it.Value()); err != nil {
+		raw, err := s.unseal(it.Key(), it.Value())
+		if err != nil {
+			return err
+		}
+		if err := f(raw); err != nil {
 			return err
 		}
 	}

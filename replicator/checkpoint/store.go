@@ -14,11 +14,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"replicator/checksum/atrest"
 	"replicator/replicator/fault"
 )
-
-// formatVersion is that of keys and values; a store of another version is refused.
-const formatVersion = 1
 
 // Memory of the store: it holds little, and the whole engine has 300 MB.
 const (
@@ -30,7 +28,10 @@ const (
 type Options struct {
 	FS       vfs.FS // nil is the disk
 	ReadOnly bool   // for `status`, when no engine runs
-	Logger   *slog.Logger
+	// Key encrypts the values; nil leaves them readable. A store that was begun with another key, or
+	// the other way round, is refused.
+	Key    *atrest.Key
+	Logger *slog.Logger
 	// Exit ends the process when Pebble cannot go on, as when its log cannot be written: what was
 	// acknowledged is on disk, and nothing may be acknowledged any more. nil is os.Exit; it is
 	// called with fault.Store, and must not return.
@@ -41,6 +42,7 @@ type Options struct {
 type Store struct {
 	db    *pebble.DB
 	cache *pebble.Cache
+	box   *atrest.Box // of the values; nil where they lie in the clear
 
 	writing sync.Mutex // one write at a time, so that writes are counted in order
 	count   uint64     // of writes in db
@@ -83,13 +85,25 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, openError(err)
 	}
 	s := &Store{db: db, cache: cache}
-	if err := s.openGuard(dir, o); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	if err := s.checkFormat(o.ReadOnly); err != nil {
+	if err := s.open(dir, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// open checks that the store is one that we may go on with, or begins it.
+func (s *Store) open(dir string, o Options) error {
+	fresh, err := s.readFormat(o.Key)
+	if err != nil {
+		return err
+	}
+	if err := s.openGuard(dir, o); err != nil {
+		return err
+	}
+	if fresh && !o.ReadOnly {
+		return s.begin(o.Key)
+	}
+	return nil
 }
 
 func (s *Store) openGuard(dir string, o Options) error {
@@ -111,24 +125,6 @@ func openError(err error) error {
 		return fault.New(fault.Store, errors.New("the state directory belongs to another user"), "run as the user that began the job")
 	}
 	return fault.New(fault.Store, fmt.Errorf("open the store: %w", err), "the store is damaged or the disk is full; run replicator cleanup and seed again if it cannot be mended")
-}
-
-func (s *Store) checkFormat(readOnly bool) error {
-	v, closer, err := s.db.Get([]byte{kindFormat})
-	if errors.Is(err, pebble.ErrNotFound) {
-		if readOnly {
-			return nil
-		}
-		return s.set([]byte{kindFormat}, []byte{formatVersion})
-	}
-	if err != nil {
-		return openError(err)
-	}
-	defer closer.Close()
-	if len(v) != 1 || v[0] != formatVersion {
-		return fault.New(fault.Store, fmt.Errorf("the store has format %v, this version knows %d", v, formatVersion), "go on with the version of replicator that began the job")
-	}
-	return nil
 }
 
 // Close closes the store.
@@ -153,11 +149,7 @@ func (s *Store) Delete(name string) error {
 }
 
 func (s *Store) putJSON(key []byte, v any) error {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("encode for the store: %w", err)
-	}
-	return s.set(key, raw)
+	return s.write(func(b *pebble.Batch) error { return s.putIn(b, key, v) })
 }
 
 func (s *Store) getJSON(key []byte, v any) (bool, error) {
@@ -169,6 +161,9 @@ func (s *Store) getJSON(key []byte, v any) (bool, error) {
 		return false, readError(err)
 	}
 	defer closer.Close()
+	if raw, err = s.unseal(key, raw); err != nil {
+		return false, err
+	}
 	return true, decode(raw, v)
 }
 
@@ -177,10 +172,6 @@ func decode(raw []byte, v any) error {
 		return readError(err)
 	}
 	return nil
-}
-
-func (s *Store) set(key, value []byte) error {
-	return s.write(func(b *pebble.Batch) error { return b.Set(key, value, nil) })
 }
 
 // write commits what f puts into a batch.
@@ -198,7 +189,7 @@ func (s *Store) commit(b *pebble.Batch) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	n := s.count + 1
-	if err := putIn(b, key(kindCount), n); err != nil {
+	if err := s.putIn(b, key(kindCount), n); err != nil {
 		return writeError(err)
 	}
 	if err := b.Commit(pebble.Sync); err != nil {

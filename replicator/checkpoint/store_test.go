@@ -9,14 +9,24 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"replicator/checksum/atrest"
 	"replicator/chunker"
 	"replicator/replicator/fault"
 	"replicator/wal"
 )
 
-func open(t *testing.T, fs vfs.FS) *Store {
+// everyForm runs a test for stores without a key and with one.
+func everyForm(t *testing.T, test func(t *testing.T, k *atrest.Key)) {
+	t.Run("clear", func(t *testing.T) { test(t, nil) })
+	t.Run("key", func(t *testing.T) { test(t, atrest.New(secret)) })
+}
+
+// secret is a key whose digits are easily found, should they be on disk.
+var secret = [atrest.Size]byte([]byte("CANARY: thirty-two secret bytes."))
+
+func open(t *testing.T, fs vfs.FS, k *atrest.Key) *Store {
 	t.Helper()
-	s, err := Open("state", Options{FS: fs})
+	s, err := Open("state", Options{FS: fs, Key: k})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,9 +42,11 @@ func somePlan(n int) ([]chunker.Table, [][]chunker.Chunk) {
 	return tables, chunks
 }
 
-func TestPlanComesBack(t *testing.T) {
+func TestPlanComesBack(t *testing.T) { everyForm(t, planComesBack) }
+
+func planComesBack(t *testing.T, k *atrest.Key) {
 	fs := vfs.NewMem()
-	s := open(t, fs)
+	s := open(t, fs, k)
 	if tables, _, err := s.LoadPlan(); err != nil || tables != nil {
 		t.Fatalf("an empty store has a plan: %v, %v", tables, err)
 	}
@@ -45,7 +57,7 @@ func TestPlanComesBack(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s = open(t, fs)
+	s = open(t, fs, k)
 	defer s.Close()
 	gotTables, gotChunks, err := s.LoadPlan()
 	if err != nil || !reflect.DeepEqual(gotTables, tables) || !reflect.DeepEqual(gotChunks, chunks) {
@@ -53,8 +65,10 @@ func TestPlanComesBack(t *testing.T) {
 	}
 }
 
-func TestReceipts(t *testing.T) {
-	s := open(t, vfs.NewMem())
+func TestReceipts(t *testing.T) { everyForm(t, receipts) }
+
+func receipts(t *testing.T, k *atrest.Key) {
+	s := open(t, vfs.NewMem(), k)
 	defer s.Close()
 	put := func(table, chunk int) chunker.Receipt {
 		r := chunker.Receipt{Table: table, Chunk: chunk, Rows: 1, Snapshot: wal.Snapshot{Xmin: 1, Xmax: 2}}
@@ -88,13 +102,15 @@ func TestReceipts(t *testing.T) {
 }
 
 // TestCrashLosesNothing crashes the file system after random writes: what was put is there.
-func TestCrashLosesNothing(t *testing.T) {
+func TestCrashLosesNothing(t *testing.T) { everyForm(t, crashLosesNothing) }
+
+func crashLosesNothing(t *testing.T, k *atrest.Key) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
 	for range 10 {
 		fs := vfs.NewCrashableMem()
-		s := open(t, fs)
+		s := open(t, fs, k)
 		last := 0
 		for i := range 1 + r.IntN(200) {
 			if err := s.Put("n", i); err != nil {
@@ -102,7 +118,7 @@ func TestCrashLosesNothing(t *testing.T) {
 			}
 			last = i
 		}
-		crashed := open(t, fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: r}))
+		crashed := open(t, fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: r}), k)
 		var got int
 		if found, err := crashed.Get("n", &got); err != nil || !found || got != last {
 			t.Errorf("after the crash n is %d (%v, %v), want %d", got, found, err, last)
