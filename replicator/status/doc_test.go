@@ -24,6 +24,9 @@ func TestDocumented(t *testing.T) {
 			if !bytes.Contains(page, []byte("`"+name+"`")) {
 				t.Errorf("field %s of %s is not in docs/status.md", name, typ.Name())
 			}
+			if f.Type.Kind() == reflect.Pointer {
+				f.Type = f.Type.Elem()
+			}
 			switch {
 			case f.Type.Kind() == reflect.Struct && f.Type.PkgPath() == typ.PkgPath():
 				walk(f.Type)

@@ -14,6 +14,7 @@ func Line(s Status) string {
 	if s.Log.Full {
 		parts = append(parts, "CHANGE LOG FULL")
 	}
+	parts = append(parts, linkLine(s)...)
 	if !s.Running {
 		parts = append(parts, "no engine running")
 	}
@@ -91,3 +92,16 @@ func lag(s Status) []string {
 }
 
 func changeRate(s Status) string { return Count(int64(s.Apply.ChangeRate)) + " changes/s" }
+
+// linkLine is the way to another site: what it carries, or that it is down.
+func linkLine(s Status) []string {
+	switch {
+	case s.Link == nil || !s.Running:
+		return nil
+	case !s.Link.Connected:
+		return []string{"LINK DOWN for " + Seconds(max(0, s.At.Sub(s.Link.Since).Seconds()))}
+	case s.Link.WireRate < 1:
+		return nil
+	}
+	return []string{fmt.Sprintf("wire %s/s (1:%.1f)", Size(s.Link.WireRate), max(1, s.Link.Ratio))}
+}

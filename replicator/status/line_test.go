@@ -29,6 +29,8 @@ func TestLine(t *testing.T) {
 			with(func(s *Status) { s.Phase, s.Log.Full = Following, true })},
 		{"fenced", "fenced, lag 1.2 s (55.3 MB)", with(func(s *Status) { s.Phase = Fenced })},
 		{"open", "open since 2026-11-22 19:30:01 UTC", with(func(s *Status) { s.Phase = Open })},
+		{"linked", "copying 20.6/68.0 GB (30%), 2/4 tables, 85.0 MB/s, lag 1.2 s (55.3 MB), ETA 00:11:11, wire 11.7 MB/s (1:6.1)", linked()},
+		{"cut", "copying 20.6/68.0 GB (30%), 2/4 tables, 85.0 MB/s, lag 1.2 s (55.3 MB), ETA 00:11:11, LINK DOWN for 1 min 0 s", cut()},
 		{"failed", "failed: no?, no engine running",
 			with(func(s *Status) { s.Phase, s.LastError, s.Running = Failed, "no\n", false })},
 	} {

@@ -44,6 +44,7 @@ type Status struct {
 	Source  Source   `json:"source"`
 	Log     Log      `json:"change_log"`
 	Apply   Apply    `json:"apply"`
+	Link    *Link    `json:"link,omitempty"`
 	Tables  []Table  `json:"tables"`
 	Late    []string `json:"late_tables,omitempty"` // made after the plan, or without identity or WAL: copied at the fence
 	Notes   []string `json:"notes,omitempty"`       // what was left out of the schema, and why

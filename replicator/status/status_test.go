@@ -84,3 +84,21 @@ func many() Status {
 	}
 	return s
 }
+
+// linked is a copy to another site.
+func linked() Status {
+	s := copying()
+	s.Link = &Link{
+		Peer: "new.example:7432", Connected: true, Since: evening, Connections: 2, RoundTrip: 0.0204, Streams: 4, MaxRate: 40 << 20,
+		Level: "default", WireRate: 11.7 * (1 << 20), RawRate: 71 << 20, Ratio: 6.07, Resent: 3, Damaged: 1,
+		Bottleneck: "the link: it is full", CertificateEnds: evening.Add(9 * 24 * time.Hour),
+	}
+	return s
+}
+
+// cut is the same while the link is down.
+func cut() Status {
+	s := linked()
+	s.Link.Connected, s.Link.Since, s.Link.LastError = false, evening.Add(119*time.Minute), "read tcp: i/o timeout"
+	return s
+}

@@ -16,6 +16,7 @@ func Text(w io.Writer, s Status, tty bool) error {
 		p.progress(s)
 		p.position(s)
 	}
+	p.link(s)
 	p.trouble(s)
 	p.tables(s)
 	_, err := io.WriteString(w, p.String())

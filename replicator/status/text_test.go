@@ -18,6 +18,8 @@ func TestText(t *testing.T) {
 		"terminal.txt":  {copying(), true},
 		"failed.txt":    {troubled(), false},
 		"many.txt":      {many(), false},
+		"linked.txt":    {linked(), false},
+		"cut.txt":       {cut(), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b strings.Builder
