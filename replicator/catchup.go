@@ -17,9 +17,10 @@ import (
 
 // CatchupOptions say which job is caught up and how.
 type CatchupOptions struct {
-	Dir    string
-	Source string // DSNs, needed only when no seed runs and the job's hold a password
-	Target string
+	Dir     string
+	Source  string // DSNs, needed only when no seed runs and the job's hold a password
+	Target  string
+	KeyFile string // needed only when no seed runs and the job was begun with one
 
 	Fence    source.FenceMode
 	Rehearse bool
@@ -57,7 +58,7 @@ func Catchup(ctx context.Context, o CatchupOptions, tell func(catchup.Event)) (*
 	if !errors.Is(err, control.ErrNotRunning) {
 		return report, err
 	}
-	seed := Options{Dir: o.Dir, Source: o.Source, Target: o.Target, Logger: o.Logger, Hook: o.Hook}
+	seed := Options{Dir: o.Dir, KeyFile: o.KeyFile, Source: o.Source, Target: o.Target, Logger: o.Logger, Hook: o.Hook}
 	if err := seed.Validate(); err != nil {
 		return nil, err
 	}

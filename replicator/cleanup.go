@@ -16,10 +16,11 @@ import (
 
 // CleanupOptions say which job is removed.
 type CleanupOptions struct {
-	Dir    string
-	Source string // DSNs, needed only when the job's hold a password
-	Target string
-	Logger *slog.Logger
+	Dir     string
+	Source  string // DSNs, needed only when the job's hold a password
+	Target  string
+	KeyFile string // of a job that was begun with one
+	Logger  *slog.Logger
 }
 
 // CleanupPlan lists what Cleanup will remove. It changes nothing.
@@ -69,7 +70,7 @@ func Cleanup(ctx context.Context, o CleanupOptions) error {
 }
 
 func (o *CleanupOptions) open(ctx context.Context) (*job, error) {
-	seed := Options{Dir: o.Dir, Source: o.Source, Target: o.Target, Logger: o.Logger}
+	seed := Options{Dir: o.Dir, KeyFile: o.KeyFile, Source: o.Source, Target: o.Target, Logger: o.Logger}
 	if err := seed.Validate(); err != nil {
 		return nil, err
 	}

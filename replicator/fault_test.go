@@ -58,7 +58,7 @@ func TestTerminated(t *testing.T) {
 		if code := e.terminate(); code != int(fault.Interrupted) {
 			t.Fatalf("engine told to stop in phase %s ended with %d:\n%s", phase, code, e.out)
 		}
-		s, err := replicator.ReadStatus(context.Background(), p.o.Dir)
+		s, err := replicator.ReadStatus(context.Background(), p.o.Dir, "")
 		if err != nil || s.Running || s.Phase == status.Failed {
 			t.Errorf("status after the stop: %+v, %v", s.Phase, err)
 		}

@@ -73,7 +73,7 @@ func child(text string) int {
 	}
 	var err error
 	if o.Catchup {
-		_, err = replicator.Catchup(ctx, replicator.CatchupOptions{Dir: o.Options.Dir, Fence: o.Fence, Logger: o.Options.Logger, Hook: o.Options.Hook}, func(e catchup.Event) { fmt.Fprintln(os.Stderr, e) })
+		_, err = replicator.Catchup(ctx, replicator.CatchupOptions{Dir: o.Options.Dir, KeyFile: o.Options.KeyFile, Fence: o.Fence, Logger: o.Options.Logger, Hook: o.Options.Hook}, func(e catchup.Event) { fmt.Fprintln(os.Stderr, e) })
 	} else {
 		err = replicator.Seed(ctx, o.Options)
 	}
@@ -132,7 +132,7 @@ func (e *engine) await(dir string, phases ...status.Phase) bool {
 // awaitStatus waits until a running engine shows what is wanted, or is gone.
 func (e *engine) awaitStatus(dir string, want func(status.Status) bool) bool {
 	for {
-		if s, err := replicator.ReadStatus(context.Background(), dir); err == nil && s.Running && want(s) {
+		if s, err := replicator.ReadStatus(context.Background(), dir, ""); err == nil && s.Running && want(s) {
 			return true
 		}
 		select {

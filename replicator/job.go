@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"replicator/checksum/atrest"
 	"replicator/chunker"
 	"replicator/replicator/checkpoint"
 	"replicator/replicator/control"
@@ -28,6 +29,7 @@ type job struct {
 	o       Options
 	rec     record
 	log     *slog.Logger
+	key     *atrest.Key // nil: what lies in the state directory is readable
 	store   *checkpoint.Store
 	source  *source.Database
 	end     target.End
@@ -78,11 +80,15 @@ func open(ctx context.Context, o Options, create bool) (*job, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fault.New(fault.Store, fmt.Errorf("make state directory: %w", err), "")
 	}
-	store, err := openStore(ctx, o)
+	key, err := loadKey(o.KeyFile, o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	j := &job{o: o, log: o.Logger, store: store, moved: make(chan struct{}), following: make(chan struct{}), holds: make(chan hold), still: make(chan struct{}), opened: make(chan struct{}), markers: map[string]markerSeen{}}
+	store, err := openStore(ctx, o, key)
+	if err != nil {
+		return nil, err
+	}
+	j := &job{o: o, log: o.Logger, key: key, store: store, moved: make(chan struct{}), following: make(chan struct{}), holds: make(chan hold), still: make(chan struct{}), opened: make(chan struct{}), markers: map[string]markerSeen{}}
 	if err := j.load(ctx, create); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -91,9 +97,9 @@ func open(ctx context.Context, o Options, create bool) (*job, error) {
 
 // openStore waits a little for a store that is open elsewhere, unless an engine answers there: it may
 // be `status`, which reads it in a moment, or an engine that is on its way out.
-func openStore(ctx context.Context, o Options) (*checkpoint.Store, error) {
+func openStore(ctx context.Context, o Options, key *atrest.Key) (*checkpoint.Store, error) {
 	for wait := retryFirst; ; wait *= 2 {
-		store, err := checkpoint.Open(filepath.Join(o.Dir, "state"), checkpoint.Options{Logger: o.Logger})
+		store, err := checkpoint.Open(filepath.Join(o.Dir, "state"), checkpoint.Options{Key: key, Logger: o.Logger})
 		if !errors.Is(err, checkpoint.ErrLocked) || wait > retryMost {
 			return store, err
 		}

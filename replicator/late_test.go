@@ -192,7 +192,7 @@ func TestChangedTableStopsApply(t *testing.T) {
 		if v := p.value(p.target, "SELECT string_agg(DISTINCT memo, ', ') FROM h.account"); v != canary+" good" {
 			t.Errorf("the target has other rows than before the change")
 		}
-		s, err := replicator.ReadStatus(t.Context(), p.o.Dir)
+		s, err := replicator.ReadStatus(t.Context(), p.o.Dir, "")
 		if err != nil || s.Phase != status.Failed || !strings.Contains(s.LastError, "h.named") {
 			t.Errorf("status is %s, last error %q, %v", s.Phase, s.LastError, err)
 		}

@@ -22,6 +22,8 @@ type Options struct {
 	Source string // DSN
 	Target string // DSN
 	Dir    string // state directory, made if it is missing
+	// KeyFile seals what lies in Dir (package atrest). It is not kept: every run needs it.
+	KeyFile string
 
 	Jobs      int // sessions that copy chunks; 0 is one for each processor, 4 at most
 	IndexJobs int // sessions that build indexes; 0 is like Jobs

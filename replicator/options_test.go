@@ -47,7 +47,7 @@ func TestUntilCopiedThenOn(t *testing.T) {
 	if err := replicator.Seed(context.Background(), p.o); err != nil {
 		t.Fatal(err)
 	}
-	s, err := replicator.ReadStatus(context.Background(), p.o.Dir)
+	s, err := replicator.ReadStatus(context.Background(), p.o.Dir, "")
 	if err != nil || s.Running || s.Copy.ChunksCopied != s.Copy.ChunksTotal {
 		t.Errorf("after the copy: %+v, %v", s.Copy, err)
 	}
@@ -89,7 +89,7 @@ func TestPriority(t *testing.T) {
 	if err := replicator.Seed(context.Background(), p.o); err != nil {
 		t.Fatal(err)
 	}
-	s, err := replicator.ReadStatus(context.Background(), p.o.Dir)
+	s, err := replicator.ReadStatus(context.Background(), p.o.Dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestNothingTellsValues(t *testing.T) {
 			t.Errorf("%q is not named:\n%s", want, e.out)
 		}
 	}
-	s, err := replicator.ReadStatus(context.Background(), p.o.Dir)
+	s, err := replicator.ReadStatus(context.Background(), p.o.Dir, "")
 	if err != nil || s.Phase != status.Failed {
 		t.Errorf("status after the conflict: %s, %v", s.Phase, err)
 	}

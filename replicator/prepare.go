@@ -101,9 +101,10 @@ func (j *job) prepareSchema(ctx context.Context) error {
 }
 
 // planSchema dumps the schema of what sel means and orders the work that it takes. The dump is kept
-// for whoever wants to look at it.
-func (j *job) planSchema(ctx context.Context, file string, sel schema.Selection, tables []chunker.Table) (*schema.Work, error) {
+// for whoever wants to look at it, but not in a job with a key file.
+func (j *job) planSchema(ctx context.Context, file string, sel schema.Selection, tables []chunker.Table) (work *schema.Work, err error) {
 	archive := filepath.Join(j.o.Dir, file)
+	defer func() { err = errors.Join(err, j.forgetDump(archive)) }()
 	tools, err := schema.Dump(ctx, schema.DumpConfig{DSN: j.o.Source, File: archive, Selection: sel})
 	if err != nil {
 		return nil, err
@@ -236,7 +237,7 @@ func (j *job) openLog(s slotRecord) error {
 	var err error
 	j.changes, err = changelog.Open(changelog.Options{
 		Dir: filepath.Join(j.o.Dir, "changes"), Job: j.rec.Job, Start: s.Consistent, Budget: j.o.LogBudget, Compress: true,
-		Logger: j.log, Hook: j.o.Hook,
+		Key: j.key, Logger: j.log, Hook: j.o.Hook,
 	})
 	return err
 }

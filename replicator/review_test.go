@@ -117,7 +117,7 @@ func (p *pair) startHere(hook func(point string)) (end func()) {
 	o.Hook = hook
 	go func() { ended <- replicator.Seed(ctx, o) }()
 	for {
-		if s, err := replicator.ReadStatus(ctx, o.Dir); err == nil && s.Running && s.Phase == status.Following {
+		if s, err := replicator.ReadStatus(ctx, o.Dir, ""); err == nil && s.Running && s.Phase == status.Following {
 			return func() { stop(); <-ended }
 		}
 		select {

@@ -67,6 +67,7 @@ func (j *job) run(ctx context.Context, action func(context.Context) error) error
 	if j.o.OnTracker != nil {
 		j.o.OnTracker(j.tracker)
 	}
+	j.warnReadable()
 	g.Go(func() error {
 		err := j.order(ctx, g, action)
 		if err == nil {

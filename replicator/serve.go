@@ -44,13 +44,18 @@ func (j *job) keepStatus() {
 	}
 }
 
-// ReadStatus asks the engine that runs in dir, or reads the store where none does.
-func ReadStatus(ctx context.Context, dir string) (status.Status, error) {
+// ReadStatus asks the engine that runs in dir, or reads the store where none does: that takes the
+// job's key file, if it has one.
+func ReadStatus(ctx context.Context, dir, keyFile string) (status.Status, error) {
 	s, err := control.Client(dir).Status(ctx)
 	if !errors.Is(err, control.ErrNotRunning) {
 		return s, err
 	}
-	store, err := checkpoint.Open(filepath.Join(dir, "state"), checkpoint.Options{ReadOnly: true})
+	key, err := loadKey(keyFile, dir)
+	if err != nil {
+		return s, err
+	}
+	store, err := checkpoint.Open(filepath.Join(dir, "state"), checkpoint.Options{ReadOnly: true, Key: key})
 	if err != nil {
 		return s, err
 	}

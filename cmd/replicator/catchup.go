@@ -38,8 +38,10 @@ replicator catchup --abort                 # lift the fence of an attempt that w
 func defineCatchup(a *app, f *pflag.FlagSet) action {
 	var dsn connections
 	var o replicator.CatchupOptions
+	var key keyFile
 	var fence, verify, reports string
 	defineDir(a, f, &o.Dir)
+	key.define(a, f)
 	dsn.define(a, f)
 	f.Var(newChoice(&fence, "database", "database", "operator"), "fence", "who stops the writes: `database|operator`: replicator on the source, or you")
 	f.Var(newChoice(&verify, "full", "full", "late", "none"), "verify", "what is compared before the target opens: `full|late|none`")
@@ -54,7 +56,7 @@ func defineCatchup(a *app, f *pflag.FlagSet) action {
 		}
 		o.Source, o.Target = dsn.get()
 		o.Fence, o.Verify = source.FenceMode(fence), catchup.Verify(verify)
-		o.Logger = a.logger()
+		o.KeyFile, o.Logger = key.get(), a.logger()
 		report, err := replicator.Catchup(ctx, o, a.tell)
 		if report == nil {
 			return a.aborted(o, err)

@@ -28,13 +28,15 @@ replicator cleanup --dir /var/lib/replicator/emr --yes`,
 func defineCleanup(a *app, f *pflag.FlagSet) action {
 	var dsn connections
 	var o replicator.CleanupOptions
+	var key keyFile
 	var yes bool
 	defineDir(a, f, &o.Dir)
+	key.define(a, f)
 	dsn.define(a, f)
 	f.BoolVar(&yes, "yes", false, "do it")
 	return func(ctx context.Context, _ []string) error {
 		o.Source, o.Target = dsn.get()
-		o.Logger = a.logger()
+		o.KeyFile, o.Logger = key.get(), a.logger()
 		plan, err := replicator.CleanupPlan(ctx, o)
 		if err != nil {
 			return err

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -48,6 +50,34 @@ func (c *connections) need() (source, target string, err error) {
 
 func defineDir(a *app, f *pflag.FlagSet, dir *string) {
 	f.StringVar(dir, "dir", a.stateDir(), "state `directory` of the job")
+}
+
+// keyFile is the flag for the key that seals the state directory.
+type keyFile struct {
+	a    *app
+	path string
+}
+
+func (k *keyFile) define(a *app, f *pflag.FlagSet) {
+	k.a = a
+	f.StringVar(&k.path, "key-file", "", "`file` with the key that seals the state directory (else $REPLICATOR_KEY_FILE)")
+}
+
+// get falls back to the environment, and then to systemd's LoadCredential=replicator.key:FILE.
+func (k *keyFile) get() string {
+	if k.path != "" {
+		return k.path
+	}
+	if path := k.a.getenv("REPLICATOR_KEY_FILE"); path != "" {
+		return path
+	}
+	if dir := k.a.getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		path := filepath.Join(dir, "replicator.key")
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return ""
 }
 
 // defineSelection adds pg_dump's four pattern flags.

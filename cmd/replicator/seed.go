@@ -32,8 +32,10 @@ replicator seed ... --exclude-schema 'tmp*' --until consistent`,
 func defineSeed(a *app, f *pflag.FlagSet) action {
 	var dsn connections
 	var o replicator.Options
+	var key keyFile
 	dsn.define(a, f)
 	defineDir(a, f, &o.Dir)
+	key.define(a, f)
 	f.IntVarP(&o.Jobs, "jobs", "j", 0, "sessions that copy (default one a processor, 4 at most)")
 	f.IntVar(&o.IndexJobs, "index-jobs", 0, "sessions that build indexes (default as many as copy)")
 	defineSelection(f, &o.Select)
@@ -46,7 +48,7 @@ func defineSeed(a *app, f *pflag.FlagSet) action {
 	f.Var(size{&o.LogBudget}, "log-budget", "most `bytes` of change log on this disk, as in 200GB; 0 is no limit")
 	return func(ctx context.Context, _ []string) error {
 		o.Source, o.Target = dsn.get()
-		o.Logger = a.logger()
+		o.KeyFile, o.Logger = key.get(), a.logger()
 		return seed(ctx, a, o)
 	}
 }

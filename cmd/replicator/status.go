@@ -37,11 +37,13 @@ func defineStatus(a *app, f *pflag.FlagSet) action {
 	var dir string
 	var watch bool
 	var every time.Duration
+	var key keyFile
 	defineDir(a, f, &dir)
+	key.define(a, f)
 	f.BoolVarP(&watch, "watch", "w", false, "go on showing it")
 	f.DurationVar(&every, "interval", 2*time.Second, "how often --watch looks")
 	return func(ctx context.Context, _ []string) error {
-		read := func(ctx context.Context) (status.Status, error) { return replicator.ReadStatus(ctx, dir) }
+		read := func(ctx context.Context) (status.Status, error) { return replicator.ReadStatus(ctx, dir, key.get()) }
 		if watch {
 			if every <= 0 {
 				return usage("--interval must be more than nothing", "")
