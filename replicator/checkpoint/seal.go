@@ -71,29 +71,22 @@ func boxOf(format []byte, k *atrest.Key) (*atrest.Box, error) {
 		"go on with the version of replicator that began the job")
 }
 
-// readFormat learns how values lie, and that the key is the right one. It says whether the store is
-// one without a format yet: then nothing is in it.
-func (s *Store) readFormat(k *atrest.Key) (fresh bool, err error) {
+// readFormat learns how values lie, and that the key is the right one. A store that nothing was
+// written to yet has no format: it gets one with its first write, so that a job that could not be
+// begun does not hold anybody to the key it was tried with.
+func (s *Store) readFormat(k *atrest.Key) error {
 	format, closer, err := s.db.Get(key(kindFormat))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return true, nil
+		s.unwritten = newFormat(k)
+		s.box, err = boxOf(s.unwritten, k)
+		return err
 	}
 	if err != nil {
-		return false, openError(err)
+		return openError(err)
 	}
 	defer closer.Close()
 	s.box, err = boxOf(format, k)
-	return false, err
-}
-
-// begin gives a new store its format.
-func (s *Store) begin(k *atrest.Key) error {
-	format := newFormat(k)
-	var err error
-	if s.box, err = boxOf(format, k); err != nil {
-		return err
-	}
-	return s.write(func(b *pebble.Batch) error { return b.Set(key(kindFormat), format, nil) })
+	return err
 }
 
 // seal is a value as it lies in the store.

@@ -56,6 +56,20 @@ func TestKeyRefused(t *testing.T) {
 	}
 }
 
+// TestKeyOfNothing: a store that nothing was written to may be opened with any key.
+func TestKeyOfNothing(t *testing.T) {
+	fs := vfs.NewMem()
+	for _, k := range []*atrest.Key{nil, atrest.New(secret), other(), nil, other()} {
+		check(t, open(t, fs, k).Close())
+	}
+	s := open(t, fs, other())
+	check(t, s.Put("n", 1))
+	check(t, s.Close())
+	if _, err := Open("state", Options{FS: fs}); fault.CodeOf(err) != fault.Usage {
+		t.Errorf("without the key of the first write: %v", err)
+	}
+}
+
 // TestReadOnly reads a sealed store as `status` does.
 func TestReadOnly(t *testing.T) {
 	fs := vfs.NewMem()

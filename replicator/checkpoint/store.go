@@ -47,6 +47,8 @@ type Store struct {
 	writing sync.Mutex // one write at a time, so that writes are counted in order
 	count   uint64     // of writes in db
 	guard   *guard
+	// unwritten is the format of a store that has none yet.
+	unwritten []byte
 }
 
 // ErrLocked says that another process has the store open.
@@ -85,25 +87,13 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, openError(err)
 	}
 	s := &Store{db: db, cache: cache}
-	if err := s.open(dir, o); err != nil {
+	if err := s.readFormat(o.Key); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.openGuard(dir, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
-}
-
-// open checks that the store is one that we may go on with, or begins it.
-func (s *Store) open(dir string, o Options) error {
-	fresh, err := s.readFormat(o.Key)
-	if err != nil {
-		return err
-	}
-	if err := s.openGuard(dir, o); err != nil {
-		return err
-	}
-	if fresh && !o.ReadOnly {
-		return s.begin(o.Key)
-	}
-	return nil
 }
 
 func (s *Store) openGuard(dir string, o Options) error {
@@ -188,6 +178,11 @@ func (s *Store) write(f func(*pebble.Batch) error) error {
 func (s *Store) commit(b *pebble.Batch) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if s.unwritten != nil {
+		if err := b.Set(key(kindFormat), s.unwritten, nil); err != nil {
+			return writeError(err)
+		}
+	}
 	n := s.count + 1
 	if err := s.putIn(b, key(kindCount), n); err != nil {
 		return writeError(err)
@@ -195,7 +190,7 @@ func (s *Store) commit(b *pebble.Batch) error {
 	if err := b.Commit(pebble.Sync); err != nil {
 		return writeError(err)
 	}
-	s.count = n
+	s.count, s.unwritten = n, nil
 	return writeError(s.guard.set(n))
 }
 
