@@ -11,7 +11,7 @@ import (
 // and within its own layer nothing. Nouns first, the command last.
 var layers = [][]string{
 	{"replicator/fault", "replicator/pg"},
-	{"wal", "checksum", "checksum/atrest"},
+	{"wal", "checksum", "checksum/atrest", "checksum/column"},
 	{"checksum/frame", "wal/pgoutput", "wal/slot"},
 	{"wal/changelog"},
 	{"wal/stream", "chunker"},
@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"replicator/target", "replicator/catchup"},
 	{"replicator/control", "replicator/check"},
 	{"replicator"},
-	{"bench/cluster"},
+	{"bench/cluster", "bench/proxy"},
 	{"bench/clinical"},
 	{"bench/clinical/workload"},
 	{"cmd/replicator"},
