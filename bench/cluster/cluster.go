@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,11 +22,12 @@ const closeTimeout = 20 * time.Second
 
 // Cluster is a server of ours. Its methods may be called from any goroutine.
 type Cluster struct {
-	bin  string
-	home home
-	port int
-	hold *fileLock // the port, until Close
-	user owner
+	bin   string
+	home  home
+	port  int
+	hold  *fileLock // the port, until Close
+	user  owner
+	enter func() error
 
 	mu     sync.Mutex
 	proc   *process // nil: not running
@@ -69,7 +71,10 @@ func start(ctx context.Context, cfg Config, bin, tmpl, cache string, o owner) (*
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{bin: bin, home: h, user: o}
+	c := &Cluster{bin: bin, home: h, user: o, enter: cfg.Enter}
+	if c.enter == nil {
+		c.enter = func() error { return nil }
+	}
 	if err := c.fill(cfg, tmpl, cache); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -109,7 +114,7 @@ func (c *Cluster) StartAgain(ctx context.Context) error {
 	if c.proc != nil && !c.proc.ended() {
 		return errors.New("server is running")
 	}
-	p, err := startProcess(c.bin, c.home.data(), c.LogFile(), c.user)
+	p, err := startProcess(c.bin, c.home.data(), c.LogFile(), c.user, c.enter)
 	if err != nil {
 		return err
 	}
@@ -188,6 +193,14 @@ func (c *Cluster) DSNAs(user, db string) string {
 		Path:     "/" + db,
 		RawQuery: "sslmode=disable",
 	}
+	return u.String()
+}
+
+// SocketDSN connects as the superuser postgres through the unix socket, from wherever its file can
+// be seen.
+func (c *Cluster) SocketDSN(db string) string {
+	q := url.Values{"host": {c.Dir()}, "port": {strconv.Itoa(c.port)}}
+	u := url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/" + db, RawQuery: q.Encode()}
 	return u.String()
 }
 

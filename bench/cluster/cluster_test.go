@@ -2,11 +2,13 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -95,8 +97,7 @@ func TestUnixSocketAndDatabase(t *testing.T) {
 	if got := value(t, dsn, "SELECT current_database()"); got != `a "quoted" name` {
 		t.Errorf("connected to %q", got)
 	}
-	socket := fmt.Sprintf("host=%s port=%d user=postgres dbname=postgres", c.Dir(), c.Port())
-	if got := value(t, socket, "SELECT inet_client_addr() IS NULL"); got != "t" {
+	if got := value(t, c.SocketDSN(`a "quoted" name`), "SELECT current_database() || inet_client_addr() IS NULL"); got != "t" {
 		t.Error("not connected through the unix socket")
 	}
 }
@@ -198,6 +199,37 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%v\ndoes not say %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestEnterIsInherited changes what a thread hands down to what it forks.
+func TestEnterIsInherited(t *testing.T) {
+	t.Parallel()
+	const nice = 7
+	entered := 0
+	c := open(t, Config{Enter: func() error {
+		entered++
+		return syscall.Setpriority(syscall.PRIO_PROCESS, 0, nice) // of this thread, on Linux
+	}})
+	niceness := func() string {
+		stat := value(t, c.DSN("postgres"), "SELECT pg_read_file('/proc/' || pg_backend_pid() || '/stat')")
+		return strings.Fields(stat[strings.LastIndex(stat, ")"):])[17]
+	}
+	if got := niceness(); got != fmt.Sprint(nice) {
+		t.Errorf("the server runs with niceness %s", got)
+	}
+	if err := c.Restart(t.Context(), "fast"); err != nil {
+		t.Fatal(err)
+	}
+	if got := niceness(); got != fmt.Sprint(nice) || entered != 2 {
+		t.Errorf("started again %d times in all with niceness %s", entered, got)
+	}
+	want := errors.New("no way in")
+	if c, err := Start(t.Context(), Config{Enter: func() error { return want }}); !errors.Is(err, want) {
+		if err == nil {
+			err = c.Close()
+		}
+		t.Errorf("started although Enter failed: %v", err)
 	}
 }
 

@@ -18,6 +18,9 @@ type Config struct {
 	// Durable keeps fsync and full_page_writes on. Without it a server survives every crash of
 	// its own, also "immediate", but not one of the machine.
 	Durable bool
+	// Enter runs on the thread that forks the server, right before: what it changes about the
+	// thread, as its network namespace, the server inherits. The thread ends with the server.
+	Enter func() error
 
 	Servers string // where testdata/servers/install put its files; "": .cache/servers in the checkout
 	Cache   string // templates and lock files; "": below the user's cache directory, or /var/tmp

@@ -23,7 +23,7 @@ type process struct {
 // startProcess runs the server in the foreground as our child. The kernel sends it SIGQUIT
 // (an immediate stop) when the thread that forked it ends, so that goroutine keeps its thread
 // until the server has ended.
-func startProcess(bin, data, logFile string, o owner) (*process, error) {
+func startProcess(bin, data, logFile string, o owner, enter func() error) (*process, error) {
 	log, err := os.OpenFile(logFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
@@ -40,7 +40,10 @@ func startProcess(bin, data, logFile string, o owner) (*process, error) {
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		err := cmd.Start()
+		err := enter()
+		if err == nil {
+			err = cmd.Start()
+		}
 		started <- err
 		if err == nil {
 			p.err = cmd.Wait()
