@@ -25,14 +25,6 @@ const (
 	ways // how many there are
 )
 
-// longest is the longest value that way w is good for.
-func (w way) longest() int {
-	if w == delta {
-		return 8
-	}
-	return widest
-}
-
 // indexBits is how many bits an index takes among n entries.
 func indexBits(n int) int {
 	switch {

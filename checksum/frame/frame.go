@@ -7,7 +7,7 @@
 //	offset size
 //	     0    4  magic "rpF1"
 //	     4    1  kind (Rows, Changes)
-//	     5    1  encoding of the payload (Plain, Zstd)
+//	     5    1  encoding of the payload (Plain, Zstd, Columns)
 //	     6    1  flags
 //	     7    1  zero
 //	     8    8  sequence number, counted by the sender
@@ -17,6 +17,15 @@
 //	    36    4  payload length
 //	    40   32  BLAKE3-256 over the first 40 bytes followed by the raw bytes
 //	    72       payload
+//
+// The payload is the raw bytes (Plain), one zstd frame of them (Zstd), or of Rows as COPY sends
+// them in binary format (Columns):
+//
+//	offset size
+//	    72    4  length of the raw bytes in column order, see package column; not more than raw
+//	    76       one zstd frame of them in that order
+//
+// What the digest covers is the raw bytes, in row order, whatever the payload.
 //
 // Until Open has checked the digest nothing in a frame is to be believed, its lengths included: no
 // more memory is taken than the bytes that are really there justify.
@@ -43,8 +52,9 @@ type Encoding uint8
 
 // The encodings.
 const (
-	Plain Encoding = 1
-	Zstd  Encoding = 2
+	Plain   Encoding = 1
+	Zstd    Encoding = 2
+	Columns Encoding = 3
 )
 
 // Flags say more about a frame; what they mean belongs to who seals it.

@@ -248,6 +248,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(Seal(nil, Header{Kind: Rows}, []byte("rows"), nil))
 	f.Add(Seal(nil, Header{Kind: Changes, Seq: 3}, bytes.Repeat([]byte("rows"), 100), e))
 	f.Add(Seal(nil, Header{Kind: Changes}, make([]byte, 1<<20), e))
+	f.Add(sealColumns(f, 300))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, raw, err := Open(b, nil)
 		if err != nil {
@@ -261,6 +262,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		// The digest hides the decompressor from the fuzzer; let it in by the side door too.
 		_, _ = decompress(nil, b[HeaderSize:], h.Raw)
+		_, _ = inRows(nil, b[HeaderSize:], h.Raw)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"replicator/checksum"
+	"replicator/checksum/column"
 	"replicator/wal"
 )
 
@@ -38,20 +39,29 @@ func ReadHeader(b []byte) (Header, error) {
 		First: wal.LSN(binary.BigEndian.Uint64(b[16:])), Last: wal.LSN(binary.BigEndian.Uint64(b[24:])),
 	}
 	raw, payload := binary.BigEndian.Uint32(b[32:]), binary.BigEndian.Uint32(b[36:])
+	h.Raw, h.Payload = int(raw), int(payload)
 	switch {
 	case h.Kind != Rows && h.Kind != Changes:
 		return Header{}, corrupt("unknown kind %d", h.Kind)
 	case b[7] != 0:
 		return Header{}, corrupt("byte 7 is not zero")
-	case raw > MaxRaw:
-		return Header{}, corrupt("raw length %d", raw)
-	case h.Encoding == Plain && payload != raw, h.Encoding == Zstd && payload >= raw:
-		return Header{}, corrupt("payload length %d for raw length %d", payload, raw)
-	case h.Encoding != Plain && h.Encoding != Zstd:
-		return Header{}, corrupt("unknown encoding %d", h.Encoding)
+	case h.Encoding < Plain || h.Encoding > Columns || h.Encoding == Columns && h.Kind != Rows:
+		return Header{}, corrupt("encoding %d of kind %d", h.Encoding, h.Kind)
+	case !h.plausible():
+		return Header{}, corrupt("payload length %d for raw length %d, encoding %d", payload, raw, h.Encoding)
 	}
-	h.Raw, h.Payload = int(raw), int(payload)
 	return h, nil
+}
+
+// plausible reports whether the lengths can be: nothing is compressed that does not get smaller.
+func (h *Header) plausible() bool {
+	switch h.Encoding {
+	case Plain:
+		return h.Raw <= MaxRaw && h.Payload == h.Raw
+	case Columns:
+		return h.Raw <= column.MaxBlock && h.Payload < h.Raw
+	}
+	return h.Raw <= MaxRaw && h.Payload < h.Raw
 }
 
 // Size is the size of the frame that begins with b, by its header.

@@ -26,10 +26,14 @@ func View(frame, dst []byte) (Header, []byte, error) {
 		return Header{}, nil, corrupt("%d bytes, header says %d", len(frame), h.Size())
 	}
 	raw := frame[HeaderSize:]
-	if h.Encoding == Zstd {
-		if raw, err = decompress(dst[:0], raw, h.Raw); err != nil {
-			return Header{}, nil, err
-		}
+	switch h.Encoding {
+	case Zstd:
+		raw, err = decompress(dst[:0], raw, h.Raw)
+	case Columns:
+		raw, err = inRows(dst[:0], raw, h.Raw)
+	}
+	if err != nil {
+		return Header{}, nil, err
 	}
 	if digest(frame, raw) != DigestOf(frame) {
 		return Header{}, nil, corrupt("digest differs, sequence %d", h.Seq)

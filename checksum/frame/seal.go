@@ -20,18 +20,28 @@ const worthCompressing = 64
 // payload is the raw bytes. raw must not be larger than MaxRaw nor overlap dst.
 func Seal(dst []byte, h Header, raw []byte, c Compressor) []byte {
 	start := len(dst)
-	dst = slices.Grow(dst, HeaderSize)[:start+HeaderSize]
-	h.Encoding, h.Raw = Plain, len(raw)
+	dst, h.Encoding = compress(extend(dst), raw, c)
+	return finish(dst, start, h, raw)
+}
+
+// extend makes room for a header.
+func extend(dst []byte) []byte { return slices.Grow(dst, HeaderSize)[:len(dst)+HeaderSize] }
+
+// compress appends raw as it is smallest.
+func compress(dst, raw []byte, c Compressor) ([]byte, Encoding) {
 	if c != nil && len(raw) >= worthCompressing {
-		dst = c.Compress(dst, raw)
-		if len(dst)-start-HeaderSize < len(raw) {
-			h.Encoding = Zstd
+		out := c.Compress(dst, raw)
+		if len(out)-len(dst) < len(raw) {
+			return out, Zstd
 		}
+		dst = out[:len(dst)]
 	}
-	if h.Encoding == Plain {
-		dst = append(dst[:start+HeaderSize], raw...)
-	}
-	h.Payload = len(dst) - start - HeaderSize
+	return append(dst, raw...), Plain
+}
+
+// finish fills in the header of the frame at start, whose payload is there.
+func finish(dst []byte, start int, h Header, raw []byte) []byte {
+	h.Raw, h.Payload = len(raw), len(dst)-start-HeaderSize
 	h.put(dst[start:])
 	d := digest(dst[start:], raw)
 	copy(dst[start+covered:], d[:])
