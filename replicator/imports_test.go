@@ -11,7 +11,7 @@ import (
 // and within its own layer nothing. Nouns first, the command last.
 var layers = [][]string{
 	{"replicator/fault", "replicator/pg"},
-	{"wal", "checksum", "checksum/atrest", "checksum/column"},
+	{"wal", "checksum", "checksum/atrest", "checksum/column", "replicator/link/pace", "replicator/link/pki"},
 	{"checksum/frame", "wal/pgoutput", "wal/slot"},
 	{"wal/changelog"},
 	{"wal/stream", "chunker"},
