@@ -106,7 +106,7 @@ func (c *column) openDictionary(d *Decoder, s *source, rows int) bool {
 		if code > widest+1 {
 			return false
 		}
-		d.entries = append(d.entries, s.next(sizeOf(code)))
+		d.entries = append(d.entries, s.roomy(sizeOf(code)))
 	}
 	c.bits = indexBits(c.entries)
 	c.index = s.next((rows*c.bits + 7) / 8)
@@ -136,9 +136,20 @@ func (c *column) entry(r int) int {
 	return int(c.index[at/8]>>(at%8)) & (1<<c.bits - 1)
 }
 
-func (c *column) putEntries(block []byte, at []int, r int, d *Decoder) {
+// putEntries copies entries. With spill, up to seven bytes behind a value may be overwritten; then
+// whole words are copied, as long as there are any in the entry's memory.
+func (c *column) putEntries(block []byte, at []int, r int, d *Decoder, spill bool) {
 	entries := d.entries[c.firstEntry:][:c.entries]
 	for i, p := range at {
-		at[i] += copy(block[p:], entries[c.entry(r+i)])
+		v := entries[c.entry(r+i)]
+		n := len(v)
+		at[i] = p + n
+		if !spill || cap(v)-n < 8 {
+			copy(block[p:], v)
+			continue
+		}
+		for v = v[:n+8]; n > 0; n, p, v = n-8, p+8, v[8:] {
+			binary.LittleEndian.PutUint64(block[p:], binary.LittleEndian.Uint64(v))
+		}
 	}
 }

@@ -162,7 +162,8 @@ func (d *Decoder) tile(block []byte, r, n int) {
 		case delta:
 			col.putDelta(block, at, codes, d)
 		case dictionary:
-			col.putEntries(block, at, r, d)
+			// Two more columns are eight bytes at least that are still to be written.
+			col.putEntries(block, at, r, d, c+2 < len(d.columns))
 		}
 	}
 }

@@ -18,6 +18,12 @@ func (s *source) next(n int) []byte {
 	return b
 }
 
+// roomy is next with everything behind the bytes as capacity, which is not to be written to.
+func (s *source) roomy(n int) []byte {
+	rest := s.b
+	return rest[:len(s.next(n))]
+}
+
 func (s *source) byte() byte {
 	if b := s.next(1); b != nil {
 		return b[0]
