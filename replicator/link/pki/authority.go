@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -36,6 +37,9 @@ const (
 	mostDays        = 36500
 )
 
+// longestName is what X.509 takes for a common name.
+const longestName = 64
+
 // early is how long before now what is made begins to hold: clocks of two sites differ.
 const early = time.Hour
 
@@ -49,6 +53,9 @@ func Create(dir, name string, days int) (*Authority, error) {
 	key, err := newKey()
 	if err != nil {
 		return nil, err
+	}
+	if len(name) > longestName || plain(errors.New(name)) != name {
+		return nil, fault.New(fault.Usage, fmt.Errorf("--name takes up to %d letters, digits and signs", longestName), "")
 	}
 	if name == "" {
 		name = fmt.Sprintf("replicator CA %x", fingerprint(key))
