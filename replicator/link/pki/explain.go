@@ -118,14 +118,17 @@ func expired(e x509.CertificateInvalidError) error {
 		"%s has expired on %s", theirs, stamp(e.Cert.NotAfter))
 }
 
-// usage is a certificate for the other side of TLS: the role says it in better words. It is nil where
-// the CA is what is not for this usage.
+// usage is a certificate for another use than this: the role says it in better words. It is nil where
+// the CA is what is not for this use.
 func usage(c *x509.Certificate) error {
-	want := Target
-	if usable(c, Target) {
-		want = Source
+	role := Source
+	if has(c, Target) {
+		role = Target
 	}
-	return checkRole(theirs, c, want)
+	if usable(c, role) { // so it is not for what it was used for
+		return checkRole(theirs, c, role.other())
+	}
+	return checkRole(theirs, c, role)
 }
 
 // The alerts by which the other end says what it makes of our certificate.

@@ -32,7 +32,11 @@ func (id *Identity) Warn(now time.Time) string {
 	case left < 0:
 		return fmt.Sprintf("the %s certificate has expired on %s: issue a new one and restart", id.Role, stamp(id.NotAfter))
 	}
-	return fmt.Sprintf("the %s certificate ends on %s, in %d days: issue a new one and restart", id.Role, stamp(id.NotAfter), left/(24*time.Hour))
+	in := "in less than a day"
+	if days := int(left / (24 * time.Hour)); days > 0 {
+		in = fmt.Sprintf("in %d days", days)
+	}
+	return fmt.Sprintf("the %s certificate ends on %s, %s: issue a new one and restart", id.Role, stamp(id.NotAfter), in)
 }
 
 // Server is the target end's side of TLS.
