@@ -10,15 +10,15 @@ import (
 
 	"replicator/chunker"
 	"replicator/replicator/fault"
-	"replicator/replicator/pg"
 	"replicator/replicator/source"
 )
 
 // copier moves chunks. Its workers share one list of tables and take chunks from the first table
-// that has any left, so that at most as many tables are under way as there are workers and a
-// snapshot kept for a whole table is kept for as short as can be.
+// that has any left, so that few tables are under way at once and a snapshot kept for a whole table
+// is kept for as short as can be.
 type copier struct {
 	j      *job
+	source *lender
 	copied func(t *chunker.Table) // called once a table is complete; must not block
 
 	mu    sync.Mutex
@@ -27,7 +27,8 @@ type copier struct {
 
 // copyTables moves every chunk of the tables that has no receipt yet.
 func (j *job) copyTables(ctx context.Context, tables []*chunker.Table, copied func(*chunker.Table)) error {
-	c := &copier{j: j, copied: copied}
+	c := &copier{j: j, source: newLender(j.source, j.o.Jobs), copied: copied}
+	defer c.source.close()
 	for _, t := range tables {
 		tc, err := c.prepare(ctx, t)
 		if err != nil {
@@ -40,7 +41,7 @@ func (j *job) copyTables(ctx context.Context, tables []*chunker.Table, copied fu
 		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	for range j.o.Jobs {
+	for range j.o.Jobs * workersPerSession {
 		g.Go(func() error { return c.work(ctx) })
 	}
 	err := g.Wait()
@@ -75,35 +76,28 @@ func (j *job) startOver(ctx context.Context, t *chunker.Table) error {
 	return nil
 }
 
-// work is one worker: a session on the source, chunk after chunk.
+// workersPerSession is how many chunks there are under way for each session that reads: one is read
+// while the others commit, over a long link in round trips that nobody may wait for. A worker that
+// does not read holds a session on the target and a snapshot of nothing.
+const workersPerSession = 4
+
+// work is one worker: chunk after chunk.
 func (c *copier) work(ctx context.Context) error {
-	var conn *pg.Conn
-	defer func() { closeConn(conn) }()
 	for {
 		tc, chunk := c.take()
 		if tc == nil {
 			return nil
 		}
+		tried := false
 		err := c.j.persist(ctx, fmt.Sprintf("chunk %d of %s", chunk.Ordinal, tc.t), func() error {
-			if conn == nil || conn.Raw().IsClosed() {
-				fresh, err := c.j.source.Connect(ctx, "copy "+tc.t.Name)
-				if err != nil {
-					return err
-				}
-				conn = fresh
-			}
-			return c.chunk(ctx, conn, tc, chunk)
+			again := tried
+			tried = true
+			return c.chunk(ctx, tc, chunk, again)
 		})
 		if err != nil {
 			return err
 		}
 		c.finish(tc)
-	}
-}
-
-func closeConn(c *pg.Conn) {
-	if c != nil {
-		c.Close()
 	}
 }
 
@@ -127,16 +121,24 @@ func (c *copier) finish(tc *tableCopy) {
 	}
 }
 
-// chunk copies one chunk unless an attempt whose outcome was unknown has.
-func (c *copier) chunk(ctx context.Context, conn *pg.Conn, tc *tableCopy, chunk *chunker.Chunk) error {
+// chunk copies one chunk unless an attempt before, whose outcome is unknown, has. The session on the
+// source comes first: nobody waits for one with a snapshot in hand.
+func (c *copier) chunk(ctx context.Context, tc *tableCopy, chunk *chunker.Chunk, again bool) error {
+	conn, err := c.source.take(ctx, "copy "+tc.t.Name)
+	if err != nil {
+		return err
+	}
+	defer conn.giveBack()
 	round, err := tc.attempt(func(round int) error {
 		export, err := tc.keep(ctx, c.j.source)
 		if err != nil {
 			return err
 		}
-		r, err := c.j.end.Receipt(ctx, tc.t.Ordinal, chunk.Ordinal)
-		if err != nil {
-			return err
+		var r *chunker.Receipt
+		if again {
+			if r, err = c.j.end.Receipt(ctx, tc.t.Ordinal, chunk.Ordinal); err != nil {
+				return err
+			}
 		}
 		if r == nil {
 			if r, err = c.j.copyChunk(ctx, conn, tc.t, chunk, export, false); err != nil {
@@ -173,23 +175,24 @@ func (j *job) receive(r *chunker.Receipt, fresh bool) error {
 }
 
 // copyChunk reads one chunk and writes it, receipt included. replace takes what the target has in
-// its range away first.
-func (j *job) copyChunk(ctx context.Context, conn *pg.Conn, t *chunker.Table, chunk *chunker.Chunk, export string, replace bool) (*chunker.Receipt, error) {
+// its range away first. The session on the source is given back before the commit.
+func (j *job) copyChunk(ctx context.Context, conn *lent, t *chunker.Table, chunk *chunker.Chunk, export string, replace bool) (*chunker.Receipt, error) {
 	w, err := j.end.Chunk(ctx, t, chunk, replace)
 	if err != nil {
 		return nil, err
 	}
 	defer w.Abort()
 	s := newSealer(ctx, w)
-	reading, err := chunker.Read(ctx, conn, t, chunk, export, source.LockTimeout, s)
+	reading, err := chunker.Read(ctx, conn.Conn, t, chunk, export, source.LockTimeout, s)
 	err = errors.Join(err, s.Close())
 	if err != nil {
 		return nil, fmt.Errorf("move chunk %d of %s: %w", chunk.Ordinal, t, err)
 	}
 	j.o.Hook("engine: chunk read")
-	if err := chunker.AwaitFlush(ctx, conn, reading.Flush); err != nil {
+	if err := chunker.AwaitFlush(ctx, conn.Conn, reading.Flush); err != nil {
 		return nil, fault.New(fault.Source, err, "")
 	}
+	conn.giveBack()
 	r := &chunker.Receipt{Table: t.Ordinal, Chunk: chunk.Ordinal, Rows: reading.Rows, Bytes: s.bytes, Digest: s.digest.Digest().String(), Snapshot: reading.Snapshot}
 	if err := w.Commit(ctx, *r); err != nil {
 		return nil, err

@@ -142,11 +142,13 @@ func (j *job) recopy(ctx context.Context, e *apply.RecopyError) error {
 	t, chunk := &j.tables[e.Table], &j.chunks[e.Table][e.Chunk]
 	j.log.Info("chunk is copied again", "table", t.String(), "chunk", chunk.Ordinal)
 	return j.persist(ctx, fmt.Sprintf("chunk %d of %s again", chunk.Ordinal, t), func() error {
-		conn, err := j.source.Connect(ctx, "copy "+t.Name)
+		l := newLender(j.source, 1)
+		defer l.close()
+		conn, err := l.take(ctx, "copy "+t.Name)
 		if err != nil {
 			return err
 		}
-		defer conn.Close()
+		defer conn.giveBack()
 		v, err := conn.Value(ctx, "SELECT pg_snapshot_xmax(pg_current_snapshot())")
 		if err != nil {
 			return err
@@ -155,7 +157,7 @@ func (j *job) recopy(ctx context.Context, e *apply.RecopyError) error {
 		if err != nil {
 			return err
 		}
-		err = slot.AwaitRunning(ctx, conn, xmax, func(b []slot.Blocker) {
+		err = slot.AwaitRunning(ctx, conn.Conn, xmax, func(b []slot.Blocker) {
 			j.tracker.Wait("a chunk that is copied again waits for " + slot.Describe(b))
 		})
 		if err != nil {

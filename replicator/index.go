@@ -130,7 +130,7 @@ func (j *job) inParallel(ctx context.Context, steps []schema.Step) error {
 // inOrder runs steps one after the other.
 func (j *job) inOrder(ctx context.Context, what string, steps []schema.Step) error {
 	return j.persist(ctx, what, func() error {
-		notes, err := j.end.Steps(ctx, steps, nil)
+		notes, err := j.end.Steps(ctx, steps)
 		j.note(notes...)
 		return err
 	})

@@ -4,29 +4,25 @@ import (
 	"context"
 
 	"replicator/checksum"
-	"replicator/checksum/frame"
 	"replicator/replicator/target"
 )
 
-// frameBytes is how much of a chunk goes into one frame: large enough that a digest and a hand-over
-// a frame cost nothing, small enough that a worker's buffers stay small.
-const frameBytes = 256 << 10
-
-// framesAhead is how many frames a reader may be ahead of the writer, so that neither waits for the
-// other's pauses. With the one being filled and the one being written a worker holds
-// (framesAhead + 2) * frameBytes; a row larger than that is held whole.
-const framesAhead = 2
+// buffersAhead is how many buffers of rows a reader may be ahead of the sealing, so that neither waits
+// for the other's pauses. With the one being filled and the one being sealed a worker holds
+// (buffersAhead + 2) * FrameBytes of rows and one sealed frame; a row larger than that is held whole.
+const buffersAhead = 1
 
 // sealer turns the bytes of one chunk into sealed frames and hands them to the target, in a
 // goroutine of its own.
 type sealer struct {
+	w      target.ChunkWriter
+	size   int // of a frame's rows
 	digest *checksum.Hasher
 	bytes  int64
 
 	raw    []byte
-	seq    uint64
-	full   chan []byte // sealed frames on their way
-	empty  chan []byte // buffers to seal into; has room for all of them
+	full   chan []byte // rows on their way
+	empty  chan []byte // buffers to fill; has room for all of them
 	broken chan struct{}
 	gone   chan struct{}
 	err    error // of the target; set before broken is closed
@@ -34,33 +30,48 @@ type sealer struct {
 
 func newSealer(ctx context.Context, w target.ChunkWriter) *sealer {
 	s := &sealer{
-		digest: checksum.NewHasher(), raw: make([]byte, 0, frameBytes),
-		full: make(chan []byte, framesAhead), empty: make(chan []byte, framesAhead+2),
+		w: w, size: w.FrameBytes(), digest: checksum.NewHasher(),
+		full: make(chan []byte, buffersAhead), empty: make(chan []byte, buffersAhead+1),
 		broken: make(chan struct{}), gone: make(chan struct{}),
 	}
 	for range cap(s.empty) {
 		s.empty <- nil
 	}
-	go s.send(ctx, w)
+	go s.send(ctx)
 	return s
 }
 
-// send hands frames on until there are no more; after an error it only takes them.
-func (s *sealer) send(ctx context.Context, w target.ChunkWriter) {
+// send seals rows and hands them on until there are no more; after an error it only takes them.
+func (s *sealer) send(ctx context.Context) {
 	defer close(s.gone)
-	for f := range s.full {
+	var sealed []byte
+	seq := uint64(0)
+	for raw := range s.full {
 		if s.err == nil {
-			if s.err = w.Write(ctx, f); s.err != nil {
+			_, _ = s.digest.Write(raw)
+			s.bytes += int64(len(raw))
+			sealed = s.w.Seal(s.kept(sealed), seq, raw)
+			seq++
+			if s.err = s.w.Write(ctx, sealed); s.err != nil {
 				close(s.broken)
 			}
 		}
-		s.empty <- f
+		s.empty <- s.kept(raw)
 	}
 }
 
-// Write takes bytes as COPY gives them.
+// kept is a buffer to be used again: one that a large row has blown up is not held for the rest of
+// the chunk.
+func (s *sealer) kept(b []byte) []byte {
+	if cap(b) > 4*s.size {
+		return nil
+	}
+	return b[:0]
+}
+
+// Write takes bytes as COPY gives them: whole rows, so that a frame ends with one.
 func (s *sealer) Write(p []byte) (int, error) {
-	if len(s.raw)+len(p) > frameBytes && len(s.raw) > 0 {
+	if len(s.raw)+len(p) > s.size && len(s.raw) > 0 {
 		if err := s.flush(); err != nil {
 			return 0, err
 		}
@@ -69,25 +80,15 @@ func (s *sealer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush seals what is there and sends it on.
+// flush hands over what is there.
 func (s *sealer) flush() error {
 	select {
 	case <-s.broken:
 		return s.err
 	default:
 	}
-	_, _ = s.digest.Write(s.raw)
-	s.bytes += int64(len(s.raw))
-	buf := <-s.empty
-	if cap(buf) > 4*frameBytes {
-		buf = nil // one large row must not be held for the rest of the chunk
-	}
-	s.full <- frame.Seal(buf[:0], frame.Header{Kind: frame.Rows, Seq: s.seq}, s.raw, nil)
-	s.seq++
-	if cap(s.raw) > 4*frameBytes {
-		s.raw = make([]byte, 0, frameBytes)
-	}
-	s.raw = s.raw[:0]
+	s.full <- s.raw
+	s.raw = <-s.empty
 	return nil
 }
 

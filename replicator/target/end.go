@@ -30,8 +30,8 @@ type End interface {
 	Follow(ctx context.Context, cfg FollowConfig, src apply.Source) (apply.Result, error)
 	// Step runs one schema step once: a step that has run is skipped. note tells what was tolerated.
 	Step(ctx context.Context, s *schema.Step) (note string, err error)
-	// Steps runs steps in order, several to a transaction; progress is called after each group.
-	Steps(ctx context.Context, steps []schema.Step, progress func(finished int)) (notes []string, err error)
+	// Steps runs steps in order, several to a transaction.
+	Steps(ctx context.Context, steps []schema.Step) (notes []string, err error)
 	// Undo takes steps back that have run, the last one first; they can run again.
 	Undo(ctx context.Context, steps []schema.Step) error
 	// Fingerprint reads a whole table, as text or as binary; jobs sessions share the work.
@@ -63,6 +63,12 @@ type Facts struct {
 
 // ChunkWriter takes the frames of one chunk, in order. Exactly one of Commit and Abort ends it.
 type ChunkWriter interface {
+	// FrameBytes is how many bytes of rows a frame holds at most, unless one row is larger: frames
+	// end with a row.
+	FrameBytes() int
+	// Seal appends to dst the frame that holds raw, packed as the way to the target wants it. It is
+	// called from one goroutine.
+	Seal(dst []byte, seq uint64, raw []byte) []byte
 	// Write takes a sealed frame of kind Rows; the frame may be reused once Write returns.
 	Write(ctx context.Context, frame []byte) error
 	// Commit checks rows, bytes and digest against what was written and commits rows and receipt together.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"replicator/chunker"
@@ -27,7 +28,7 @@ type Config struct {
 // Local is the target end in the same process.
 type Local struct {
 	cfg     Config
-	epoch   int64
+	epoch   atomic.Int64
 	lock    *pg.Conn // holds the advisory lock of the job
 	plain   *sessions
 	writers *sessions
@@ -122,13 +123,34 @@ func (l *Local) raiseEpoch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("raise epoch: %w", err)
 	}
-	l.epoch, err = strconv.ParseInt(rows[0][0], 10, 64)
+	epoch, err := strconv.ParseInt(rows[0][0], 10, 64)
+	l.epoch.Store(epoch)
 	return err
+}
+
+// Epoch is the job's epoch as this end took it over, 0 before.
+func (l *Local) Epoch() int64 { return l.epoch.Load() }
+
+// Resume takes the job over without a new epoch: for an end that was started again under an engine
+// that goes on. It is fault.Fenced when the epoch has been raised by another engine.
+func (l *Local) Resume(ctx context.Context, epoch int64) error {
+	if err := l.takeLock(ctx); err != nil {
+		return err
+	}
+	rows, err := l.lock.Query(ctx, "SELECT 1 FROM replicator.job WHERE job = $1 AND epoch = $2::bigint", l.cfg.Job, strconv.FormatInt(epoch, 10))
+	if err != nil {
+		return fmt.Errorf("read epoch: %w", err)
+	}
+	if len(rows) == 0 {
+		return errFenced
+	}
+	l.epoch.Store(epoch)
+	return nil
 }
 
 // State implements End.
 func (l *Local) State(ctx context.Context) (State, error) {
-	st := State{Epoch: l.epoch}
+	st := State{Epoch: l.epoch.Load()}
 	err := l.plain.use(ctx, func(c *pg.Conn) error {
 		row, err := c.Row(ctx, `SELECT phase, (SELECT min(lsn) FROM replicator.position p WHERE p.job = j.job)
 			FROM replicator.job j WHERE job = $1`, l.cfg.Job)
@@ -196,7 +218,7 @@ func (l *Local) Receipt(ctx context.Context, table, chunk int) (*chunker.Receipt
 func (l *Local) SetPhase(ctx context.Context, phase string) error {
 	return l.plain.use(ctx, func(c *pg.Conn) error {
 		rows, err := c.Query(ctx, "UPDATE replicator.job SET phase = $2 WHERE job = $1 AND epoch = $3::bigint RETURNING 1",
-			l.cfg.Job, phase, strconv.FormatInt(l.epoch, 10))
+			l.cfg.Job, phase, strconv.FormatInt(l.epoch.Load(), 10))
 		if err == nil && len(rows) == 0 {
 			return errFenced
 		}

@@ -126,7 +126,7 @@ func (l *Local) name() string { return "replicator/" + l.cfg.Job + "/" }
 // rest of the transaction, so that an engine that raises the epoch waits for what is under way.
 func (l *Local) fence(ctx context.Context, c *pg.Conn) error {
 	rows, err := c.Query(ctx, "SELECT 1 FROM replicator.job WHERE job = $1 AND epoch = $2::bigint FOR SHARE",
-		l.cfg.Job, fmt.Sprint(l.epoch))
+		l.cfg.Job, fmt.Sprint(l.epoch.Load()))
 	if err != nil {
 		return err
 	}

@@ -16,9 +16,8 @@ import (
 const stepsPerTransaction = 32
 
 // Steps implements End. A group that fails is run again step by step, to find and name the one.
-func (l *Local) Steps(ctx context.Context, steps []schema.Step, progress func(int)) ([]string, error) {
+func (l *Local) Steps(ctx context.Context, steps []schema.Step) ([]string, error) {
 	var notes []string
-	finished := 0
 	for group := range slices.Chunk(steps, stepsPerTransaction) {
 		err := l.transaction(ctx, l.plain, func(c *pg.Conn) error {
 			for i := range group {
@@ -34,10 +33,6 @@ func (l *Local) Steps(ctx context.Context, steps []schema.Step, progress func(in
 			if err != nil {
 				return notes, err
 			}
-		}
-		finished += len(group)
-		if progress != nil {
-			progress(finished)
 		}
 	}
 	return notes, nil
