@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"wal/stream", "chunker"},
 	{"replicator/checkpoint", "replicator/status", "replicator/schema", "replicator/source", "replicator/apply"},
 	{"replicator/target", "replicator/catchup"},
-	{"replicator/control", "replicator/check"},
+	{"replicator/control", "replicator/check", "replicator/link"},
 	{"replicator"},
 	{"bench/cluster", "bench/proxy"},
 	{"bench/clinical"},

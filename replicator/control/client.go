@@ -78,6 +78,26 @@ func (c Remote) Catchup(ctx context.Context, r Request, event func(catchup.Event
 	return read(json.NewDecoder(body), event)
 }
 
+// Set changes a setting of the engine; its refusal comes with its code and hint.
+func (c Remote) Set(ctx context.Context, name, value string) error {
+	text, err := json.Marshal(Setting{Name: name, Value: value})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, errSilent)
+	defer cancel()
+	body, err := c.ask(ctx, http.MethodPost, "/v1/set", text)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	var m message
+	if err := json.NewDecoder(body).Decode(&m); err != nil {
+		return fmt.Errorf("read the engine's answer: %w", err)
+	}
+	return m.Error.Err()
+}
+
 // read follows a catch-up to its last line.
 func read(lines *json.Decoder, event func(catchup.Event)) (*catchup.Report, error) {
 	for {

@@ -26,6 +26,8 @@ func (engine) Status() status.Status {
 	return status.Status{Version: status.Version, Job: "emr", Phase: status.Following, Running: true, PID: 7}
 }
 
+func (e engine) Set(name, value string) error { return nil }
+
 func (e engine) Catchup(ctx context.Context, r Request, event func(catchup.Event)) (*catchup.Report, error) {
 	return e.catchup(ctx, r, event)
 }

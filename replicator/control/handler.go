@@ -21,6 +21,14 @@ import (
 type Engine interface {
 	Status() status.Status
 	Catchup(ctx context.Context, r Request, event func(catchup.Event)) (*catchup.Report, error)
+	// Set changes a setting while the engine runs.
+	Set(name, value string) error
+}
+
+// Setting is the body of a request to set something.
+type Setting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // Request is what a catch-up is asked to do; the fields mean what the flags of `replicator catchup`
@@ -49,6 +57,7 @@ func Handler(e Engine) http.Handler {
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("POST /v1/catchup", s.catchup)
 	mux.HandleFunc("DELETE /v1/catchup", s.abort)
+	mux.HandleFunc("POST /v1/set", s.set)
 	return mux
 }
 
@@ -102,12 +111,7 @@ var errBusy = fault.New(fault.Fenced, errors.New("another catch-up of this job i
 
 func (s *server) catchup(w http.ResponseWriter, r *http.Request) {
 	var req Request
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestRequest))
-	if err == nil {
-		err = json.Unmarshal(body, &req)
-	}
-	if err != nil {
-		http.Error(w, "the request is no JSON that this version knows", http.StatusBadRequest)
+	if !understood(w, r, &req) {
 		return
 	}
 	out := newStream(w)
@@ -127,6 +131,25 @@ func (s *server) catchup(w http.ResponseWriter, r *http.Request) {
 	})
 	s.end() // before the client hears of it: it may come back at once
 	out.send(message{Report: report, Error: catchup.NewFailure(err), Last: true})
+}
+
+func (s *server) set(w http.ResponseWriter, r *http.Request) {
+	var req Setting
+	if understood(w, r, &req) {
+		newStream(w).send(message{Error: catchup.NewFailure(s.engine.Set(req.Name, req.Value)), Last: true})
+	}
+}
+
+// understood reads a request's body; otherwise it has answered.
+func understood(w http.ResponseWriter, r *http.Request, v any) bool {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestRequest))
+	if err == nil {
+		err = json.Unmarshal(body, v)
+	}
+	if err != nil {
+		http.Error(w, "the request is no JSON that this version knows", http.StatusBadRequest)
+	}
+	return err == nil
 }
 
 // stream writes JSON lines and flushes each.

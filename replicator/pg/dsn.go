@@ -47,3 +47,22 @@ func withoutDSN(err error) error {
 	}
 	return errors.New("it is neither a URI nor keywords that libpq would take")
 }
+
+// DatabaseOf is the database that dsn names, "" where it names none and leaves it to the user's name.
+func DatabaseOf(dsn string) (string, error) {
+	cfg, err := pgconn.ParseConfig(dsn)
+	if err != nil {
+		return "", fmt.Errorf("parse DSN: %w", withoutDSN(err))
+	}
+	return cfg.Database, nil
+}
+
+// WithDatabase is dsn, which names no database, with one.
+func WithDatabase(dsn, database string) string {
+	if u, err := url.Parse(dsn); err == nil && strings.HasPrefix(u.Scheme, "postgres") {
+		u.Path = "/" + database
+		return u.String()
+	}
+	quoted := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(database)
+	return dsn + " dbname='" + quoted + "'"
+}

@@ -1,0 +1,73 @@
+package link
+
+import (
+	"encoding/json"
+
+	"replicator/chunker"
+	"replicator/replicator/target"
+)
+
+// request is the body of a call: a method of target.End and its arguments.
+type request struct {
+	Method string          `json:"method"`
+	Args   json.RawMessage `json:"args,omitempty"`
+}
+
+// result is how a call, a chunk or a following ended.
+type result struct {
+	Value   json.RawMessage `json:"value,omitempty"`
+	Failure *failure        `json:"failure,omitempty"`
+}
+
+// The arguments and answers of the methods that have more than one.
+type (
+	openArgs    struct{ Create bool }
+	receiptArgs struct{ Table, Chunk int }
+	stepAnswer  struct{ Note string }
+	stepsAnswer struct {
+		Notes   []string
+		Failure *failure // notes come also with an error
+	}
+	fingerprintArgs struct {
+		Table *chunker.Table
+		Text  bool
+		Jobs  int
+	}
+)
+
+// nothing is the argument or the answer of a method that has none.
+type nothing struct{}
+
+// The methods. Names of the wire are those of target.End.
+const (
+	methodOpen         = "Open"
+	methodState        = "State"
+	methodReceipt      = "Receipt"
+	methodReset        = "Reset"
+	methodStep         = "Step"
+	methodSteps        = "Steps"
+	methodUndo         = "Undo"
+	methodFingerprint  = "Fingerprint"
+	methodSetSequences = "SetSequences"
+	methodFacts        = "Facts"
+	methodSetPhase     = "SetPhase"
+	methodDrop         = "Drop"
+)
+
+// chunkBegin is the body of a chunk's first message.
+type chunkBegin struct {
+	Table   *chunker.Table `json:"table"`
+	Chunk   *chunker.Chunk `json:"chunk"`
+	Replace bool           `json:"replace,omitempty"`
+}
+
+// followBegin is target.FollowConfig without what does not travel.
+type followBegin struct {
+	Tables []chunker.Table   `json:"tables"`
+	Chunks [][]chunker.Chunk `json:"chunks,omitempty"`
+	Until  string            `json:"until,omitempty"`
+}
+
+func (f *followBegin) config() target.FollowConfig {
+	return target.FollowConfig{Tables: f.Tables, Chunks: f.Chunks, Until: f.Until}
+}

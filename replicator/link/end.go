@@ -1,0 +1,92 @@
+package link
+
+import (
+	"context"
+
+	"replicator/checksum"
+	"replicator/chunker"
+	"replicator/replicator/schema"
+	"replicator/replicator/target"
+)
+
+var _ target.End = (*Remote)(nil)
+
+// Open implements target.End. From now on everything that is sent carries the new epoch.
+func (r *Remote) Open(ctx context.Context, create bool) (target.State, error) {
+	st, err := do[openArgs, target.State](ctx, r, methodOpen, openArgs{create})
+	if err == nil {
+		r.epoch.Store(st.Epoch)
+	}
+	return st, err
+}
+
+// State implements target.End.
+func (r *Remote) State(ctx context.Context) (target.State, error) {
+	return do[nothing, target.State](ctx, r, methodState, nothing{})
+}
+
+// Receipt implements target.End. It waits for a commit of the chunk that a lost connection left open.
+func (r *Remote) Receipt(ctx context.Context, table, chunk int) (*chunker.Receipt, error) {
+	return do[receiptArgs, *chunker.Receipt](ctx, r, methodReceipt, receiptArgs{table, chunk})
+}
+
+// Reset implements target.End.
+func (r *Remote) Reset(ctx context.Context, t *chunker.Table) error {
+	_, err := do[*chunker.Table, nothing](ctx, r, methodReset, t)
+	return err
+}
+
+// Step implements target.End.
+func (r *Remote) Step(ctx context.Context, s *schema.Step) (string, error) {
+	a, err := do[*schema.Step, stepAnswer](ctx, r, methodStep, s)
+	return a.Note, err
+}
+
+// Steps implements target.End.
+func (r *Remote) Steps(ctx context.Context, steps []schema.Step) ([]string, error) {
+	if len(steps) == 0 {
+		return nil, nil
+	}
+	a, err := do[[]schema.Step, stepsAnswer](ctx, r, methodSteps, steps)
+	if err == nil {
+		err = a.Failure.err()
+	}
+	return a.Notes, err
+}
+
+// Undo implements target.End.
+func (r *Remote) Undo(ctx context.Context, steps []schema.Step) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	_, err := do[[]schema.Step, nothing](ctx, r, methodUndo, steps)
+	return err
+}
+
+// Fingerprint implements target.End. Only the fingerprint crosses the link.
+func (r *Remote) Fingerprint(ctx context.Context, t *chunker.Table, text bool, jobs int) (checksum.Set, error) {
+	return do[fingerprintArgs, checksum.Set](ctx, r, methodFingerprint, fingerprintArgs{t, text, jobs})
+}
+
+// SetSequences implements target.End.
+func (r *Remote) SetSequences(ctx context.Context, seqs []schema.SequenceValue) error {
+	_, err := do[[]schema.SequenceValue, nothing](ctx, r, methodSetSequences, seqs)
+	return err
+}
+
+// Facts implements target.End.
+func (r *Remote) Facts(ctx context.Context) (target.Facts, error) {
+	return do[nothing, target.Facts](ctx, r, methodFacts, nothing{})
+}
+
+// SetPhase implements target.End.
+func (r *Remote) SetPhase(ctx context.Context, phase string) error {
+	_, err := do[string, nothing](ctx, r, methodSetPhase, phase)
+	return err
+}
+
+// Drop implements target.End.
+func (r *Remote) Drop(ctx context.Context) error {
+	_, err := do[nothing, nothing](ctx, r, methodDrop, nothing{})
+	return err
+}

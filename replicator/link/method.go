@@ -1,0 +1,72 @@
+package link
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"replicator/chunker"
+	"replicator/replicator/schema"
+)
+
+// method is what a call does at the target end.
+type method struct {
+	fenced bool // only under the job's epoch
+	run    func(ctx context.Context, s *session, args json.RawMessage) (json.RawMessage, error)
+}
+
+// as makes a method of a function of its arguments.
+func as[A, R any](fenced bool, f func(ctx context.Context, s *session, args A) (R, error)) method {
+	return method{fenced: fenced, run: func(ctx context.Context, s *session, raw json.RawMessage) (json.RawMessage, error) {
+		var args A
+		if err := json.Unmarshal(raw, &args); err != nil {
+			return nil, errors.New("arguments are no JSON that this version knows")
+		}
+		v, err := f(ctx, s, args)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(v)
+	}}
+}
+
+// methods are those of target.End. Open makes the epoch, the last three are also asked by commands
+// that do not open the job.
+var methods = map[string]method{
+	methodOpen:  as(false, func(ctx context.Context, s *session, a openArgs) (any, error) { return s.end.Open(ctx, a.Create) }),
+	methodState: as(true, func(ctx context.Context, s *session, _ nothing) (any, error) { return s.end.State(ctx) }),
+	methodReceipt: as(true, func(ctx context.Context, s *session, a receiptArgs) (any, error) {
+		if err := s.awaitWriters(ctx, chunkKey{a.Table, a.Chunk}); err != nil {
+			return nil, err
+		}
+		return s.end.Receipt(ctx, a.Table, a.Chunk)
+	}),
+	methodReset: as(true, func(ctx context.Context, s *session, t *chunker.Table) (any, error) {
+		if err := s.awaitTable(ctx, t.Ordinal); err != nil {
+			return nil, err
+		}
+		return nothing{}, s.end.Reset(ctx, t)
+	}),
+	methodStep: as(true, func(ctx context.Context, s *session, a *schema.Step) (any, error) {
+		note, err := s.end.Step(ctx, a)
+		return stepAnswer{note}, err
+	}),
+	methodSteps: as(true, func(ctx context.Context, s *session, a []schema.Step) (any, error) {
+		notes, err := s.end.Steps(ctx, a)
+		return stepsAnswer{notes, newFailure(err)}, nil
+	}),
+	methodUndo: as(true, func(ctx context.Context, s *session, a []schema.Step) (any, error) {
+		return nothing{}, s.end.Undo(ctx, a)
+	}),
+	methodFingerprint: as(true, func(ctx context.Context, s *session, a fingerprintArgs) (any, error) {
+		return s.end.Fingerprint(ctx, a.Table, a.Text, a.Jobs)
+	}),
+	methodSetSequences: as(true, func(ctx context.Context, s *session, a []schema.SequenceValue) (any, error) {
+		return nothing{}, s.end.SetSequences(ctx, a)
+	}),
+	methodSetPhase: as(true, func(ctx context.Context, s *session, phase string) (any, error) {
+		return nothing{}, s.end.SetPhase(ctx, phase)
+	}),
+	methodFacts: as(false, func(ctx context.Context, s *session, _ nothing) (any, error) { return s.end.Facts(ctx) }),
+	methodDrop:  as(false, func(ctx context.Context, s *session, _ nothing) (any, error) { return nothing{}, s.end.Drop(ctx) }),
+}

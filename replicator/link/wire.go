@@ -1,0 +1,144 @@
+package link
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// wire is one connection once its TLS stands: messages out of it in order, messages into it from any
+// goroutine. Reading belongs to one goroutine.
+type wire struct {
+	conn  net.Conn
+	bind  binding
+	ended func() // nil, or called when it is closed
+
+	in     *bufio.Reader
+	seen   uint64 // sequence number read last
+	replay atomic.Int64
+
+	// patience bounds a write, 0 is for as long as it takes: a data connection waits for the target.
+	patience time.Duration
+
+	mu   sync.Mutex
+	sent uint64
+	head [messageHeader]byte
+}
+
+// readAhead is the buffer beneath message headers; bodies go past it.
+const readAhead = 16 << 10
+
+func newWire(conn net.Conn, bind binding) *wire {
+	return &wire{conn: conn, bind: bind, in: bufio.NewReaderSize(conn, readAhead)}
+}
+
+// errGap says that messages are missing on a connection that cannot lose any.
+var errGap = errors.New("messages are missing")
+
+// read returns the next message, passing over replays. body is valid until buf is used again.
+func (w *wire) read(buf []byte) (header, []byte, error) {
+	for {
+		h, body, err := readMessage(w.in, w.bind, buf)
+		switch {
+		case err != nil:
+			return h, nil, err
+		case h.seq <= w.seen:
+			w.replay.Add(1)
+		case h.seq > w.seen+1:
+			return h, nil, fmt.Errorf("%w: sequence %d after %d", errGap, h.seq, w.seen)
+		default:
+			w.seen = h.seq
+			return h, body, nil
+		}
+	}
+}
+
+// send writes a message with a JSON body.
+func (w *wire) send(kind Kind, epoch int64, call uint64, v any) error {
+	body, flags, err := pack(v)
+	if err != nil {
+		return err
+	}
+	return w.write(header{kind: kind, flags: flags, epoch: epoch, call: call}, body)
+}
+
+// write writes a message. After an error the connection is broken.
+func (w *wire) write(h header, body []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sent++
+	h.seq = w.sent
+	h.seal(w.head[:], w.bind, body)
+	if w.patience > 0 {
+		_ = w.conn.SetWriteDeadline(time.Now().Add(w.patience))
+	}
+	if err := writeAll(w.conn, w.head[:], body); err != nil {
+		_ = w.conn.Close() // half a message may be out
+		return err
+	}
+	return nil
+}
+
+// together is the size up to which header and body go out in one TLS record.
+const together = 8 << 10
+
+func writeAll(c net.Conn, head, body []byte) error {
+	if len(body) <= together {
+		_, err := c.Write(append(append(make([]byte, 0, len(head)+len(body)), head...), body...))
+		return err
+	}
+	if _, err := c.Write(head); err != nil {
+		return err
+	}
+	_, err := c.Write(body)
+	return err
+}
+
+// close may be called more than once.
+func (w *wire) close() {
+	_ = w.conn.Close()
+	if w.ended != nil {
+		w.ended()
+	}
+}
+
+// The preamble: see the package's documentation.
+const (
+	preambleText = "replicator link\n"
+	preambleSize = len(preambleText) + 2
+)
+
+// Version is that of the protocol. Another one is refused.
+const Version = 1
+
+func preamble(version uint16) []byte {
+	return append([]byte(preambleText), byte(version>>8), byte(version))
+}
+
+// errForeign says that the other side speaks something else.
+var errForeign = errors.New("the other side does not speak replicator's protocol")
+
+// readPreamble returns the version of the other side.
+func readPreamble(r io.Reader) (uint16, error) {
+	b := make([]byte, preambleSize)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return 0, err
+	}
+	if string(b[:len(preambleText)]) != preambleText {
+		return 0, errForeign
+	}
+	return uint16(b[preambleSize-2])<<8 | uint16(b[preambleSize-1]), nil
+}
+
+// Timings of the link. A connection whose other end says nothing for silence counts as dead: a cut
+// cable does not close anything.
+const (
+	pingEvery = time.Second
+	silence   = 12 * time.Second
+	greeting  = 10 * time.Second // for TLS, preamble and hello together
+)
