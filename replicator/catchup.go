@@ -21,6 +21,7 @@ type CatchupOptions struct {
 	Source  string // DSNs, needed only when no seed runs and the job's hold a password
 	Target  string
 	KeyFile string // needed only when no seed runs and the job was begun with one
+	Link    Link
 
 	Fence    source.FenceMode
 	Rehearse bool
@@ -58,7 +59,7 @@ func Catchup(ctx context.Context, o CatchupOptions, tell func(catchup.Event)) (*
 	if !errors.Is(err, control.ErrNotRunning) {
 		return report, err
 	}
-	seed := Options{Dir: o.Dir, KeyFile: o.KeyFile, Source: o.Source, Target: o.Target, Logger: o.Logger, Hook: o.Hook}
+	seed := Options{Dir: o.Dir, KeyFile: o.KeyFile, Source: o.Source, Target: o.Target, Link: o.Link, Logger: o.Logger, Hook: o.Hook}
 	if err := seed.Validate(); err != nil {
 		return nil, err
 	}

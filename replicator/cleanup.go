@@ -20,6 +20,7 @@ type CleanupOptions struct {
 	Source  string // DSNs, needed only when the job's hold a password
 	Target  string
 	KeyFile string // of a job that was begun with one
+	Link    Link
 	Logger  *slog.Logger
 }
 
@@ -70,7 +71,7 @@ func Cleanup(ctx context.Context, o CleanupOptions) error {
 }
 
 func (o *CleanupOptions) open(ctx context.Context) (*job, error) {
-	seed := Options{Dir: o.Dir, KeyFile: o.KeyFile, Source: o.Source, Target: o.Target, Logger: o.Logger}
+	seed := Options{Dir: o.Dir, KeyFile: o.KeyFile, Source: o.Source, Target: o.Target, Link: o.Link, Logger: o.Logger}
 	if err := seed.Validate(); err != nil {
 		return nil, err
 	}
@@ -95,8 +96,13 @@ func (j *job) cleanSource(ctx context.Context) error {
 }
 
 func (j *job) cleanTarget(ctx context.Context) error {
-	if err := j.end.Drop(ctx); err != nil {
-		return fault.New(fault.Target, fmt.Errorf("drop schema replicator: %w", err), "")
+	err := j.end.Drop(ctx)
+	if err == nil {
+		return nil
 	}
-	return nil
+	err = fmt.Errorf("drop schema replicator: %w", err)
+	if fault.CodeOf(err) != fault.Unexpected {
+		return err // the link's, or the target end's own word
+	}
+	return fault.New(fault.Target, err, "")
 }

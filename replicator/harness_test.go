@@ -47,6 +47,7 @@ func TestMain(m *testing.M) {
 // orders are what a child engine is to do.
 type orders struct {
 	Options replicator.Options
+	Serve   *replicator.ServeOptions // a target end, not an engine
 	Catchup bool
 	Fence   source.FenceMode
 	KillAt  string // hook at which it kills itself, the Nth time
@@ -72,7 +73,10 @@ func child(text string) int {
 		}
 	}
 	var err error
-	if o.Catchup {
+	if o.Serve != nil {
+		o.Serve.Logger, o.Serve.Hook = o.Options.Logger, o.Options.Hook
+		err = replicator.Serve(ctx, *o.Serve)
+	} else if o.Catchup {
 		_, err = replicator.Catchup(ctx, replicator.CatchupOptions{Dir: o.Options.Dir, KeyFile: o.Options.KeyFile, Fence: o.Fence, Logger: o.Options.Logger, Hook: o.Options.Hook}, func(e catchup.Event) { fmt.Fprintln(os.Stderr, e) })
 	} else {
 		err = replicator.Seed(ctx, o.Options)

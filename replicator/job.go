@@ -15,6 +15,8 @@ import (
 	"replicator/replicator/checkpoint"
 	"replicator/replicator/control"
 	"replicator/replicator/fault"
+	"replicator/replicator/link"
+	"replicator/replicator/link/pace"
 	"replicator/replicator/pg"
 	"replicator/replicator/schema"
 	"replicator/replicator/source"
@@ -33,6 +35,8 @@ type job struct {
 	store   *checkpoint.Store
 	source  *source.Database
 	end     target.End
+	remote  *link.Remote  // end, where that is at another site; else nil
+	limiter *pace.Limiter // of the way there
 	tracker *status.Tracker
 	changes *changelog.Log // from the phase in which the slot is made
 
@@ -137,10 +141,7 @@ func (j *job) load(ctx context.Context, create bool) error {
 	}
 	j.source = &source.Database{DSN: j.o.Source, Job: j.rec.Job, Database: j.rec.Database, System: j.rec.System}
 	j.tracker = status.NewTracker(j.rec.Job)
-	j.end = target.New(target.Config{
-		DSN: j.o.Target, Job: j.rec.Job, SearchPath: j.rec.SearchPath, Limits: j.o.Limits, Logger: j.log, Hook: j.o.Hook,
-	})
-	return nil
+	return j.openEnd(ctx)
 }
 
 // Close leaves everything as it is, to be resumed.

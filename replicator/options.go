@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"runtime"
 	"time"
 
@@ -16,14 +17,16 @@ import (
 )
 
 // Options say what a job moves and how. What a job was begun with is kept in its store; a later run
-// may leave Source and Target out if they hold no password, and may change what does not alter
+// may leave Source, Target and Link out if they hold no password, and may change what does not alter
 // the plan (Jobs, IndexJobs, Confirm, Until, budgets).
 type Options struct {
 	Source string // DSN
-	Target string // DSN
+	Target string // DSN, where the target end is in this process
+	Link   Link   // the way to it, where it is at another site
 	Dir    string // state directory, made if it is missing
 	// KeyFile seals what lies in Dir (package atrest). It is not kept: every run needs it.
 	KeyFile string
+	Name    string // of the job; "" is a random one
 
 	Jobs      int // sessions that copy chunks; 0 is one for each processor, 4 at most
 	IndexJobs int // sessions that build indexes; 0 is like Jobs
@@ -45,6 +48,8 @@ type Options struct {
 	Logger    *slog.Logger          `json:"-"`
 	OnTracker func(*status.Tracker) `json:"-"` // called once, when the job is open
 	Hook      func(point string)    `json:"-"` // nil, or called at dangerous instants: see the kill tests
+	// Tamper is nil, or stands between TLS and the link's messages: see the fault tests.
+	Tamper func(net.Conn) net.Conn `json:"-"`
 }
 
 // mostJobs is the default's bound: more sessions than this disturb a hospital at work and are the
@@ -86,6 +91,7 @@ func (o *Options) Validate() error {
 		oneOf("until", o.Until, "", "copied", "consistent"),
 		positive("jobs", o.Jobs), positive("index-jobs", o.IndexJobs),
 		required("dir", o.Dir), parses("source", o.Source), parses("target", o.Target),
+		o.Link.validate(o.Target), validJob(o.Name),
 	), "see replicator seed --help")
 }
 

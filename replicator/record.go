@@ -21,6 +21,7 @@ type record struct {
 	Created     time.Time        `json:"created"`
 	Source      string           `json:"source,omitempty"` // DSNs, only where they hold no password
 	Target      string           `json:"target,omitempty"`
+	Link        reach            `json:"link,omitzero"`
 	Database    string           `json:"database"` // on the source
 	System      slot.System      `json:"system"`   // the source cluster
 	Slot        string           `json:"slot"`
@@ -45,6 +46,7 @@ const (
 	keyReport     = "report"
 	keyStatus     = "status"
 	keyFailure    = "failure"
+	keySettings   = "settings"
 )
 
 // slotRecord is written before the slot is made and completed after it.
@@ -71,17 +73,21 @@ type consistentRecord struct {
 
 // newRecord looks at the source and names the job.
 func newRecord(ctx context.Context, o *Options) (record, error) {
-	if o.Source == "" || o.Target == "" {
-		return record{}, fault.New(fault.Usage, fmt.Errorf("a new job needs --source and --target"), "or REPLICATOR_SOURCE and REPLICATOR_TARGET; see replicator seed --help")
+	if o.Source == "" || o.Target == "" && o.Link.Host == "" {
+		return record{}, fault.New(fault.Usage, fmt.Errorf("a new job needs --source, and --target or --target-host"), "or REPLICATOR_SOURCE and REPLICATOR_TARGET; see replicator seed --help")
 	}
-	var id [6]byte
-	if _, err := rand.Read(id[:]); err != nil {
-		return record{}, err
+	name := o.Name
+	if name == "" {
+		var id [6]byte
+		if _, err := rand.Read(id[:]); err != nil {
+			return record{}, err
+		}
+		name = hex.EncodeToString(id[:])
 	}
 	r := record{
-		Job: hex.EncodeToString(id[:]), Created: time.Now().UTC(), Slot: o.Slot, Publication: o.Publication,
+		Job: name, Created: time.Now().UTC(), Slot: o.Slot, Publication: o.Publication,
 		NoKey: o.NoKey, Select: o.Select, ChunkBytes: o.ChunkBytes,
-		Source: withoutPassword(o.Source), Target: withoutPassword(o.Target),
+		Source: withoutPassword(o.Source), Target: withoutPassword(o.Target), Link: o.Link.reach(),
 	}
 	cfg, err := pg.ParseDSN(o.Source)
 	if err != nil {
@@ -125,15 +131,15 @@ func (r *record) resume(o *Options) error {
 	if o.Source == "" {
 		o.Source = r.Source
 	}
-	if o.Target == "" {
-		o.Target = r.Target
+	if err := r.resumeTarget(o); err != nil {
+		return err
 	}
-	if o.Source == "" || o.Target == "" {
+	if o.Source == "" || o.Target == "" && o.Link.Host == "" {
 		return fault.New(fault.Usage, fmt.Errorf("the DSNs of job %s are not stored, because they hold a password", r.Job),
 			"give --source and --target, or REPLICATOR_SOURCE and REPLICATOR_TARGET")
 	}
 	for _, c := range []struct{ flag, was, is string }{
-		{"slot-name", r.Slot, o.Slot}, {"publication", r.Publication, o.Publication}, {"no-key", r.NoKey, o.NoKey},
+		{"job", r.Job, o.Name}, {"slot-name", r.Slot, o.Slot}, {"publication", r.Publication, o.Publication}, {"no-key", r.NoKey, o.NoKey},
 	} {
 		if c.is != "" && c.is != c.was && !(c.flag == "no-key" && c.is == "late") {
 			return fault.New(fault.Usage, fmt.Errorf("job %s was begun with --%s %s", r.Job, c.flag, c.was),
@@ -144,5 +150,21 @@ func (r *record) resume(o *Options) error {
 		return fault.New(fault.Usage, fmt.Errorf("job %s was begun with another selection of tables", r.Job),
 			"leave it as it was, or begin a new job in another --dir")
 	}
+	return nil
+}
+
+// resumeTarget finds the target end where the job left it, unless this run names it. A job may move
+// from one way to the other: what is on the target counts.
+func (r *record) resumeTarget(o *Options) error {
+	switch {
+	case o.Target != "" && o.Link.Host != "":
+		return fault.New(fault.Usage, fmt.Errorf("--target and --target-host exclude each other"), "")
+	case o.Target != "":
+		return nil
+	case r.Link.Host != "" || o.Link.Host != "":
+		o.Link.orStored(r.Link)
+		return nil
+	}
+	o.Target = r.Target
 	return nil
 }

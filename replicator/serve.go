@@ -35,6 +35,8 @@ func (e *engine) Catchup(ctx context.Context, r control.Request, tell func(catch
 	return e.j.catchup(ctx, r, tell)
 }
 
+func (e *engine) Set(name, value string) error { return e.j.set(name, value) }
+
 // keepStatus keeps what status shows for the time when no engine runs.
 func (j *job) keepStatus() {
 	s := j.tracker.Status()

@@ -42,7 +42,7 @@ func defineCatchup(a *app, f *pflag.FlagSet) action {
 	var fence, verify, reports string
 	defineDir(a, f, &o.Dir)
 	key.define(a, f)
-	dsn.define(a, f)
+	dsn.defineFar(a, f)
 	f.Var(newChoice(&fence, "database", "database", "operator"), "fence", "who stops the writes: `database|operator`: replicator on the source, or you")
 	f.Var(newChoice(&verify, "full", "full", "late", "none"), "verify", "what is compared before the target opens: `full|late|none`")
 	f.BoolVar(&o.Rehearse, "rehearse", false, "measure, change nothing")
@@ -54,7 +54,7 @@ func defineCatchup(a *app, f *pflag.FlagSet) action {
 		if o.Abort && o.Rehearse {
 			return usage("--abort and --rehearse exclude each other", "see replicator catchup --help")
 		}
-		o.Source, o.Target = dsn.get()
+		o.Source, o.Target, o.Link = dsn.getFar()
 		o.Fence, o.Verify = source.FenceMode(fence), catchup.Verify(verify)
 		o.KeyFile, o.Logger = key.get(), a.logger()
 		report, err := replicator.Catchup(ctx, o, a.tell)

@@ -32,10 +32,10 @@ func defineCleanup(a *app, f *pflag.FlagSet) action {
 	var yes bool
 	defineDir(a, f, &o.Dir)
 	key.define(a, f)
-	dsn.define(a, f)
+	dsn.defineFar(a, f)
 	f.BoolVar(&yes, "yes", false, "do it")
 	return func(ctx context.Context, _ []string) error {
-		o.Source, o.Target = dsn.get()
+		o.Source, o.Target, o.Link = dsn.getFar()
 		o.KeyFile, o.Logger = key.get(), a.logger()
 		plan, err := replicator.CleanupPlan(ctx, o)
 		if err != nil {

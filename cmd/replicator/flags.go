@@ -9,19 +9,38 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"replicator/replicator"
 	"replicator/replicator/schema"
 )
 
-// connections are the two DSNs.
+// connections are the two DSNs, and for commands that may reach the target end at another site the
+// way there.
 type connections struct {
 	a              *app
 	source, target string
+	far            linkFlags
 }
 
 func (c *connections) define(a *app, f *pflag.FlagSet) {
 	c.a = a
 	f.StringVar(&c.source, "source", "", "`DSN` of the source: URI or keywords of libpq, without password (else $REPLICATOR_SOURCE)")
 	f.StringVar(&c.target, "target", "", "`DSN` of the target (else $REPLICATOR_TARGET)")
+}
+
+// defineFar is define for commands that use the target end, wherever it is.
+func (c *connections) defineFar(a *app, f *pflag.FlagSet) {
+	c.define(a, f)
+	c.far.define(a, f)
+}
+
+// getFar is get and the way to the target end. A host that a flag names counts before a target that
+// the environment names.
+func (c *connections) getFar() (source, target string, far replicator.Link) {
+	source, target = c.get()
+	if c.target == "" && c.far.host != "" {
+		target = ""
+	}
+	return source, target, c.far.get(target)
 }
 
 // get falls back to the environment.

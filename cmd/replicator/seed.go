@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"replicator/replicator"
+	"replicator/replicator/link"
 	"replicator/replicator/status"
 )
 
@@ -24,7 +25,8 @@ Run check first. Progress is shown on stderr, and by replicator status in a seco
 replicator seed --source 'service=emr_old' --target 'service=emr_new' --dir /var/lib/replicator/emr
 replicator seed --dir /var/lib/replicator/emr                 # goes on with it
 replicator seed ... --priority 'ed.*,record.patient' -j 8     # the emergency department first
-replicator seed ... --exclude-schema 'tmp*' --until consistent`,
+replicator seed ... --exclude-schema 'tmp*' --until consistent
+replicator seed --source 'service=emr_old' --target-host new.example:7432 --cert source.crt --key source.key --ca ca.crt`,
 		define: defineSeed,
 	}
 }
@@ -33,7 +35,7 @@ func defineSeed(a *app, f *pflag.FlagSet) action {
 	var dsn connections
 	var o replicator.Options
 	var key keyFile
-	dsn.define(a, f)
+	dsn.defineFar(a, f)
 	defineDir(a, f, &o.Dir)
 	key.define(a, f)
 	f.IntVarP(&o.Jobs, "jobs", "j", 0, "sessions that copy (default one a processor, 4 at most)")
@@ -45,9 +47,15 @@ func defineSeed(a *app, f *pflag.FlagSet) action {
 	f.Var(newChoice(&o.Until, "", "copied", "consistent"), "until", "end there: `copied|consistent` (default: follow)")
 	f.StringVar(&o.Slot, "slot-name", "", "`name` of the replication slot (default derived from the database's)")
 	f.StringVar(&o.Publication, "publication", "", "`name` of the publication (default the slot's)")
+	f.StringVar(&o.Name, "job", "", "`name` of a new job, as certificates may be bound to it (default random)")
 	f.Var(size{&o.LogBudget}, "log-budget", "most `bytes` of change log on this disk, as in 200GB; 0 is no limit")
+	streams, compress, rate := 0, "", ""
+	f.IntVar(&streams, "streams", link.DefaultStreams, "data connections to --target-host")
+	f.Var(newChoice(&compress, "", "auto", "off", "fastest", "default"), "compress", "rows on their way to --target-host: `auto|off|fastest|default`: auto measures what holds them up")
+	f.StringVar(&rate, "max-rate", "", "most bytes on the wire to --target-host: `rate` as 40MB/s, 300Mbit/s, off, or by time of day 40MB/s@07:00-20:00,200MB/s@20:00-07:00")
 	return func(ctx context.Context, _ []string) error {
-		o.Source, o.Target = dsn.get()
+		o.Source, o.Target, o.Link = dsn.getFar()
+		o.Link.Streams, o.Link.Compress, o.Link.MaxRate = streams, compress, rate
 		o.KeyFile, o.Logger = key.get(), a.logger()
 		return seed(ctx, a, o)
 	}
