@@ -12,7 +12,7 @@ import (
 var layers = [][]string{
 	{"replicator/fault", "replicator/pg"},
 	{"wal", "checksum", "checksum/atrest", "checksum/column", "replicator/link/pace", "replicator/link/pki"},
-	{"checksum/frame", "wal/pgoutput", "wal/slot"},
+	{"checksum/frame", "wal/pgoutput", "wal/slot", "replicator/sign"},
 	{"wal/changelog"},
 	{"wal/stream", "chunker"},
 	{"replicator/checkpoint", "replicator/status", "replicator/schema", "replicator/source", "replicator/apply"},
