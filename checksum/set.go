@@ -13,8 +13,7 @@ import (
 
 // Set is the fingerprint of a multiset of rows, whatever their order: how many there are, their
 // bytes, and the sum mod 2^256 of the BLAKE3-256 of each row image. The zero Set is that of no rows.
-// Sets are compared with Equal or ==. A table in buckets is an array of Sets; merged they are the
-// Set of the table.
+// Sets are compared with Equal or ==. A table in buckets is a [Fingerprint].
 //
 // It tells copies that went wrong from copies that did not. It is no defence against somebody who
 // can choose rows: sums of hashes can be made to collide with effort far below 2^128.
@@ -25,17 +24,21 @@ type Set struct {
 }
 
 // Add takes a row in.
-func (s *Set) Add(row []byte) {
-	s.plus(limbs(blake3.Sum256(row)))
-	s.Rows++
-	s.Bytes += int64(len(row))
-}
+func (s *Set) Add(row []byte) { s.add(blake3.Sum256(row), len(row)) }
 
 // Remove takes a row out again. Its image must be the one that was added.
-func (s *Set) Remove(row []byte) {
-	s.minus(limbs(blake3.Sum256(row)))
+func (s *Set) Remove(row []byte) { s.remove(blake3.Sum256(row), len(row)) }
+
+func (s *Set) add(d Digest, size int) {
+	s.plus(limbs(d))
+	s.Rows++
+	s.Bytes += int64(size)
+}
+
+func (s *Set) remove(d Digest, size int) {
+	s.minus(limbs(d))
 	s.Rows--
-	s.Bytes -= int64(len(row))
+	s.Bytes -= int64(size)
 }
 
 // Merge takes all rows of o in.

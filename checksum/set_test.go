@@ -4,14 +4,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
-	"time"
 )
 
-// seeded gives a generator whose seed is printed when the test fails.
+// seeded gives a generator whose seed is printed when the test fails, and replayed from REPLICATOR_SEED.
 func seeded(t testing.TB) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := rand.Uint64()
+	if s, err := strconv.ParseUint(os.Getenv("REPLICATOR_SEED"), 10, 64); err == nil {
+		seed = s
+	}
+	t.Logf("REPLICATOR_SEED=%d", seed)
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
