@@ -21,14 +21,12 @@ type Limiter struct {
 
 // What was saved up while nothing was sent is 1/64 of a second's bytes at most: so no second is more
 // than 1.6 % above the cap, and a process that is woken up to 15 ms late loses nothing. Pieces are
-// no larger, and at most largestPiece, so that connections take turns.
+// no larger, and at most largestPiece, so that connections take turns, and the wait for one is short: 1/64
+// of a second for each connection. Then the schedule is looked at again.
 const (
 	saved        = 64
 	largestPiece = 64 << 10
 )
-
-// recheck is how often who waits looks at the clock on the wall, which may be set.
-const recheck = time.Second
 
 // NewLimiter returns a Limiter that follows s.
 func NewLimiter(s Schedule) *Limiter {
@@ -83,7 +81,7 @@ func (l *Limiter) take(n int, gone, late <-chan struct{}) (k int, ok bool) {
 		}
 		k := min(n, largestPiece, bucket.Burst())
 		r := bucket.ReserveN(now, k)
-		switch l.wait(now.Add(r.DelayFrom(now)), changed, gone, late) {
+		switch wait(r.DelayFrom(now), changed, gone, late) {
 		case granted:
 			return k, true
 		case ended:
@@ -102,28 +100,22 @@ const (
 	ended
 )
 
-// wait waits for a time to come, unless one of the channels is closed before.
-func (l *Limiter) wait(until time.Time, changed, gone, late <-chan struct{}) outcome {
-	for {
-		left := time.Until(until)
-		if left <= 0 {
-			return granted
-		}
-		t := time.NewTimer(min(left, recheck))
-		select {
-		case <-t.C:
-			l.current(time.Now()) // closes changed if the cap is another now
-		case <-changed:
-			t.Stop()
-			return again
-		case <-gone:
-			t.Stop()
-			return ended
-		case <-late:
-			t.Stop()
-			return ended
-		}
+// wait waits so long, unless one of the channels is closed before.
+func wait(delay time.Duration, changed, gone, late <-chan struct{}) outcome {
+	if delay <= 0 {
+		return granted
 	}
+	t := time.NewTimer(delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return granted
+	case <-changed:
+		return again
+	case <-gone:
+	case <-late:
+	}
+	return ended
 }
 
 // current is the bucket for now.
