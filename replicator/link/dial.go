@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -101,7 +102,7 @@ func (r *Remote) introduce(c net.Conn, purpose string) (*wire, welcome, error) {
 		return nil, wel, refused(err)
 	}
 	if err := unpack(h.flags, body, &wel); err != nil || h.kind != kindWelcome {
-		return nil, wel, fault.New(fault.Link, errForeign, "look at --target-host: is replicator serve there?")
+		return nil, wel, refused(errForeign)
 	}
 	if wel.Refused != nil {
 		return nil, wel, wel.Refused.err()
@@ -125,6 +126,9 @@ func awaitWelcome(w *wire) (header, []byte, error) {
 // refused is the error of a handshake or hello: what the certificates are at fault for is final, the
 // rest is a lost connection.
 func refused(err error) error {
+	if errors.Is(err, errForeign) {
+		return fault.New(fault.Link, err, "look at --target-host: is replicator serve there?")
+	}
 	if e := pki.Explain(err); fault.CodeOf(e) == fault.Link && !pg.Lost(e) {
 		return e
 	}

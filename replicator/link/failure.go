@@ -18,8 +18,8 @@ type failure struct {
 	Code     fault.Code `json:"code,omitempty"` // 0: none
 	Hint     string     `json:"hint,omitempty"`
 	Server   *pg.Error  `json:"server,omitempty"`   // what PostgreSQL said
-	Lost     bool       `json:"lost,omitempty"`     // the target end lost the target
-	Damaged  bool       `json:"damaged,omitempty"`  // a frame was not what was sealed
+	Lost     bool       `json:"lost,omitempty"`     // a connection broke: to the target, or the one it is told of
+	Damaged  bool       `json:"damaged,omitempty"`  // a frame or message was not what was sent
 	Canceled bool       `json:"canceled,omitempty"` // by the caller
 	Restart  bool       `json:"restart,omitempty"`
 	Recopy   *recopy    `json:"recopy,omitempty"`
@@ -35,8 +35,10 @@ func newFailure(err error) *failure {
 	if err == nil {
 		return nil
 	}
-	f := &failure{Text: err.Error(), Hint: fault.HintOf(err), Lost: pg.Lost(err),
-		Damaged: errors.Is(err, frame.ErrCorrupt), Canceled: errors.Is(err, context.Canceled)}
+	f := &failure{
+		Text: err.Error(), Hint: fault.HintOf(err), Lost: pg.Lost(err) || errors.Is(err, errGap), Canceled: errors.Is(err, context.Canceled),
+		Damaged: errors.Is(err, frame.ErrCorrupt) || errors.Is(err, errDamaged),
+	}
 	if errors.As(err, new(*fault.Error)) {
 		f.Code = fault.CodeOf(err)
 	}

@@ -1,0 +1,192 @@
+package replicator_test
+
+import (
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"replicator/bench/cluster"
+	"replicator/bench/proxy"
+	"replicator/replicator"
+	"replicator/replicator/fault"
+	"replicator/replicator/status"
+)
+
+// tamperer stands between TLS and the messages on both ends, and changes what is written there.
+type tamperer struct {
+	mu     sync.Mutex
+	r      *rand.Rand
+	change func(t *tamperer, message []byte) [][]byte // what goes out in its place
+	done   atomic.Int64                               // messages changed
+}
+
+func (t *tamperer) wrap(c net.Conn) net.Conn { return &tampered{Conn: c, t: t} }
+
+// tampered gathers whole messages and hands them to the tamperer.
+type tampered struct {
+	net.Conn
+	t    *tamperer
+	mu   sync.Mutex
+	part []byte
+	past bool // the preamble is behind us
+}
+
+// The layout of a message: see package link.
+const (
+	preambleBytes = 18
+	headerBytes   = 72
+)
+
+func (c *tampered) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.part = append(c.part, b...)
+	for {
+		n := preambleBytes
+		if c.past {
+			if len(c.part) < headerBytes {
+				return len(b), nil
+			}
+			n = headerBytes + int(binary.BigEndian.Uint64(c.part[8:]))
+		}
+		if len(c.part) < n {
+			return len(b), nil
+		}
+		out := [][]byte{c.part[:n]}
+		if c.past {
+			c.t.mu.Lock()
+			out = c.t.change(c.t, c.part[:n])
+			c.t.mu.Unlock()
+		}
+		for _, m := range out {
+			if _, err := c.Conn.Write(m); err != nil {
+				return 0, err
+			}
+		}
+		c.part, c.past = append([]byte(nil), c.part[n:]...), true
+	}
+}
+
+// tamperedMove moves a hammered database with a tamperer on both ends and returns the last status.
+func tamperedMove(t *testing.T, tam *tamperer) status.Status {
+	t.Helper()
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, hammerSchema+hammerRows(4000))
+	seed := seedOf(t)
+	tam.r = rand.New(rand.NewPCG(seed, 95))
+	h := startHammer(t, p.source, seed, 2, 4000)
+	certs := newCertificates(t)
+	listening := make(chan net.Addr, 1)
+	var out syncBuffer
+	log := slog.New(slog.NewTextHandler(&out, nil))
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() {
+		served <- replicator.Serve(ctx, replicator.ServeOptions{
+			Target: p.target, Listen: "127.0.0.1:0", Dir: filepath.Join(t.TempDir(), "serve"), Logger: log, Tamper: tam.wrap,
+			Cert: certs.file("target.crt"), Key: certs.file("target.key"), CA: certs.file("ca.crt"),
+			Listening: func(a net.Addr) { listening <- a },
+		})
+	}()
+	defer func() {
+		stop()
+		if err := <-served; fault.CodeOf(err) != fault.Interrupted {
+			t.Errorf("service ended with %v", err)
+		}
+		checkCanary(t, out.String())
+	}()
+	p.o.Target, p.o.Logger, p.o.Tamper = "", log, tam.wrap
+	p.o.Link = replicator.Link{Host: (<-listening).String(), Cert: certs.file("source.crt"), Key: certs.file("source.key"), CA: certs.file("ca.crt")}
+	tracker := make(chan *status.Tracker, 1)
+	p.o.OnTracker = func(tr *status.Tracker) { tracker <- tr }
+	seeded := make(chan error, 1)
+	go func() { seeded <- replicator.Seed(ctx, p.o) }()
+	tr := <-tracker
+	for tr.Status().Phase != status.Following {
+		select {
+		case err := <-seeded:
+			t.Fatalf("engine ended with %v\n%s", err, out.String())
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		default:
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	h.stop()
+	p.mustCatchup()
+	if err := <-seeded; err != nil {
+		t.Errorf("engine ended with %v", err)
+	}
+	p.compare()
+	return tr.Status()
+}
+
+// TestDamageInside flips bits after TLS, in rows, changes, calls and answers: all is found and sent
+// again.
+func TestDamageInside(t *testing.T) {
+	tam := &tamperer{change: func(t *tamperer, m []byte) [][]byte {
+		if t.r.IntN(100) == 0 {
+			m[t.r.IntN(len(m))] ^= 1 << t.r.IntN(8)
+			t.done.Add(1)
+		}
+		return [][]byte{m}
+	}}
+	s := tamperedMove(t, tam)
+	if tam.done.Load() == 0 || s.Link.Resent == 0 {
+		t.Errorf("%d messages damaged, %d frames sent again", tam.done.Load(), s.Link.Resent)
+	}
+}
+
+// TestReplayInside sends messages twice, at once and later: they count once.
+func TestReplayInside(t *testing.T) {
+	var kept []byte
+	tam := &tamperer{change: func(t *tamperer, m []byte) [][]byte {
+		out := [][]byte{m}
+		switch t.r.IntN(8) {
+		case 0:
+			out = append(out, m)
+			t.done.Add(1)
+		case 1:
+			if kept != nil {
+				// Of this connection or of another one: then its digest or its number is wrong.
+				out = append(out, kept)
+				t.done.Add(1)
+			}
+		}
+		if t.r.IntN(20) == 0 {
+			kept = append([]byte(nil), m...)
+		}
+		return out
+	}}
+	tamperedMove(t, tam)
+	if tam.done.Load() == 0 {
+		t.Error("nothing was replayed")
+	}
+}
+
+// TestDamageBeneath flips bits beneath TLS, in both directions.
+func TestDamageBeneath(t *testing.T) {
+	p, s := farPair(t, 4000)
+	seed := seedOf(t)
+	r := rand.New(rand.NewPCG(seed, 94))
+	h := startHammer(t, p.source, seed, 2, 4000)
+	s.line.FlipAfter(proxy.Up, 5000)
+	e := startEngine(t, orders{Options: p.o})
+	for i := range 8 {
+		want := int64(i + 1)
+		e.awaitStatus(p.o.Dir, func(status.Status) bool { return s.line.Counters().Flipped >= want })
+		s.line.FlipAfter([]proxy.Direction{proxy.Up, proxy.Down}[i%2], int64(500+r.IntN([]int{100_000, 3000}[i%2])))
+	}
+	e.mustReach(p.o.Dir, status.Following)
+	p.finishWith(e, h)
+	if n := s.line.Counters().Flipped; n < 8 {
+		t.Errorf("%d bits were flipped", n)
+	}
+}
