@@ -8,7 +8,7 @@ FUZZTIME    ?= 30s
 # What to test and to race: make test PKG=./wal/...
 PKG         ?= ./...
 
-.PHONY: all build servers debian-postgresql test bench-memory race lint fuzz demo clean
+.PHONY: all build servers debian-postgresql test bench-memory bench-wan race lint fuzz demo clean
 
 all: build
 
@@ -31,6 +31,14 @@ test: servers
 # Resident memory under a transaction of five million rows; make test takes fewer.
 bench-memory: servers
 	$(GO) test -tags memory -timeout 20m -run TestMemory -v ./replicator/
+
+# Two sites and a slow wire between them, beside other tools; as root. Takes an hour or two, and
+# three minutes with make bench-wan WAN=--quick; go run ./bench/wan --help lists what can be chosen.
+WAN ?=
+bench-wan: build debian-postgresql
+	testdata/servers/debian ip ethtool zstd
+	-testdata/servers/debian pgcopydb
+	$(GO) run ./bench/wan $(WAN)
 
 # The race detector needs cgo and takes several times the memory: one package at a time.
 race: servers

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"replicator/bench/measure"
+)
+
+// serviceAddress is where replicator serve listens at the target's site.
+const serviceAddress = targetIP + ":7432"
+
+// ours is replicator over the link: serve at the target's site, seed at the source's.
+func ours() subject {
+	return subject{
+		name: "replicator", role: measure.Ours,
+		how:     "replicator serve at the target's site; seed --until consistent --no-key full at the source's",
+		prepare: serve, move: seed, clean: leave,
+	}
+}
+
+// keys makes certificates for both sites.
+func (w *world) keys(ctx context.Context) error {
+	err := run(ctx, w.program, "keys", "init", "--dir", w.keyDir())
+	for role, host := range map[string]string{"source": sourceIP, "target": targetIP} {
+		if err == nil {
+			err = run(ctx, w.program, "keys", "issue", "--dir", w.keyDir(), "--role", role, "--host", host)
+		}
+	}
+	return err
+}
+
+func (w *world) keyDir() string { return filepath.Join(w.dir, "keys") }
+
+// certificates are the flags for a role.
+func (w *world) certificates(role string) []string {
+	in := func(name string) string { return filepath.Join(w.keyDir(), name) }
+	return []string{"--cert", in(role + ".crt"), "--key", in(role + ".key"), "--ca", in("ca.crt")}
+}
+
+// daemon is a program of ours that runs until it is told to stop.
+type daemon struct {
+	cmd  *exec.Cmd
+	said bytes.Buffer
+	done chan struct{}
+	err  error // once done is closed
+}
+
+// start runs the program of ours in a namespace.
+func (w *world) start(ctx context.Context, ns netns, args ...string) (*daemon, error) {
+	d := &daemon{cmd: command(ctx, ns, append([]string{w.program}, args...)...), done: make(chan struct{})}
+	d.cmd.Stderr, d.cmd.Stdout = &d.said, &d.said
+	if err := d.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("run %s: %w", args[0], err)
+	}
+	go func() {
+		d.err = d.cmd.Wait()
+		close(d.done)
+	}()
+	return d, nil
+}
+
+// ended is an error if the daemon has.
+func (d *daemon) ended() error {
+	select {
+	case <-d.done:
+		return fmt.Errorf("%s ended: %w: %s", d.cmd.Args[len(d.cmd.Args)-1], d.err, tail(d.said.String()))
+	default:
+		return nil
+	}
+}
+
+// interrupted is the exit code of a replicator that was told to stop.
+const interrupted = 130
+
+// stop tells the daemon to end and waits for it.
+func (d *daemon) stop() error {
+	if d == nil {
+		return nil
+	}
+	_ = d.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended, which Wait tells better
+	<-d.done
+	var exit *exec.ExitError
+	if errors.As(d.err, &exit) && exit.ExitCode() == interrupted {
+		return nil
+	}
+	return fmt.Errorf("stopped with %w: %s", d.err, tail(d.said.String()))
+}
+
+func (d *daemon) cpu() (time.Duration, error) { return measure.TreeCPU(d.cmd.Process.Pid) }
+
+// serve starts the target end and returns when it listens.
+func serve(ctx context.Context, m *move) (err error) {
+	args := append([]string{"serve", "--target", m.target.SocketDSN(m.db), "--listen", serviceAddress,
+		"--dir", filepath.Join(m.scratch, "target")}, m.certificates("target")...)
+	if m.service, err = m.start(ctx, m.target.ns, args...); err != nil {
+		return err
+	}
+	if m.host, err = m.link.far(ctx, serviceAddress); err != nil {
+		return err
+	}
+	return until(ctx, func() (bool, error) {
+		if err := m.service.ended(); err != nil {
+			return false, err
+		}
+		c, err := dial(ctx, m.target.ns, serviceAddress)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return false, nil
+		}
+		if err == nil {
+			err = c.Close()
+		}
+		return err == nil, err
+	})
+}
+
+// sides are the flags that say where source and target are.
+func (m *move) sides() []string {
+	args := []string{"--source", m.source.SocketDSN(sourceDB), "--dir", m.jobDir()}
+	if m.host == "" {
+		return append(args, "--target", m.target.SocketDSN(m.db))
+	}
+	args = append(args, "--target-host", m.host, "--target-database", m.db)
+	return append(args, m.certificates("source")...)
+}
+
+func (m *move) jobDir() string { return filepath.Join(m.scratch, "source") }
+
+// seedArgs copy all tables, also those without key.
+func (m *move) seedArgs(args ...string) []string {
+	return append(append([]string{"seed", "--no-key", "full"}, m.sides()...), args...)
+}
+
+// seed moves everything, up to the consistent point.
+func seed(ctx context.Context, m *move) error {
+	before, err := m.service.cpu()
+	if err != nil {
+		return err
+	}
+	if err := m.run(ctx, m.source.ns, append([]string{m.program}, m.seedArgs("--until", "consistent")...)...); err != nil {
+		return errors.Join(err, m.service.ended())
+	}
+	after, err := m.service.cpu()
+	m.used.Add(int64(after - before))
+	return err
+}
+
+// leave removes the job on both sides and ends the service.
+func leave(ctx context.Context, m *move) error {
+	var err error
+	if _, there := os.Stat(m.jobDir()); there == nil {
+		err = m.run(ctx, m.source.ns, append([]string{m.program, "cleanup", "--yes"}, m.sides()...)...)
+	}
+	return errors.Join(err, m.service.stop())
+}

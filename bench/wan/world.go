@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"replicator/bench/measure"
+)
+
+// world is two sites, the wire between them, and what is to be moved.
+type world struct {
+	log            *slog.Logger
+	dir            string // for files of tools
+	program        string // replicator
+	cores          int
+	wire           *wire
+	source, target *site
+	capacity       map[int]capacity // by rate in Mbit/s
+
+	want state
+	raw  int64 // bytes of all rows in COPY's binary format
+	text int64 // and in its text format
+}
+
+// open makes everything, in minutes where the scale is large.
+func openWorld(ctx context.Context, log *slog.Logger, o options) (w *world, err error) {
+	w = &world{log: log, program: o.program, cores: runtime.NumCPU(), capacity: map[int]capacity{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if w.dir, err = os.MkdirTemp("", "replicator-wan-*"); err != nil {
+		return w, err
+	}
+	if w.wire, err = layWire(ctx); err != nil {
+		return w, fmt.Errorf("lay the wire: %w", err)
+	}
+	if err := w.keys(ctx); err != nil {
+		return w, fmt.Errorf("make certificates: %w", err)
+	}
+	if w.source, err = startSite(ctx, w.wire.source, sourceIP, !o.fast); err != nil {
+		return w, err
+	}
+	if w.target, err = startSite(ctx, w.wire.target, targetIP, !o.fast); err != nil {
+		return w, err
+	}
+	log.Info("load the source", "scale", o.scale)
+	if err := load(ctx, w.source, o.scale); err != nil {
+		return w, fmt.Errorf("load the source: %w", err)
+	}
+	return w, w.look(ctx)
+}
+
+// look takes down what the source has, and gives the target its roles.
+func (w *world) look(ctx context.Context) (err error) {
+	if w.want, err = readState(ctx, w.source, sourceDB); err != nil {
+		return err
+	}
+	if w.raw, err = rowBytes(ctx, w.source, sourceDB, "binary"); err != nil {
+		return err
+	}
+	if w.text, err = rowBytes(ctx, w.source, sourceDB, "text"); err != nil {
+		return err
+	}
+	roles := filepath.Join(w.dir, "roles.sql")
+	var t tool
+	err = t.run(ctx, w.source.ns, w.client("pg_dumpall"), "--roles-only", "-f", roles, "-d", w.source.SocketDSN("postgres"))
+	if err == nil { // the role postgres is there already, which is the only complaint
+		err = t.run(ctx, w.target.ns, w.client("psql"), "-Xqf", roles, "-d", w.target.SocketDSN("postgres"))
+	}
+	if err != nil {
+		return fmt.Errorf("carry the roles: %w", err)
+	}
+	return nil
+}
+
+// client is a client program of the servers' version.
+func (w *world) client(name string) string { return filepath.Join(w.source.BinDir(), name) }
+
+// lay sets the wire's rate and returns it with a distance.
+func (w *world) lay(ctx context.Context, l link) (*link, error) {
+	l.wire = w.wire
+	if err := w.wire.shape(ctx, l.mbit); err != nil {
+		return nil, err
+	}
+	if _, ok := w.capacity[l.mbit]; !ok {
+		c, err := w.wire.probe(ctx)
+		if err != nil {
+			return nil, err
+		}
+		w.capacity[l.mbit] = c
+	}
+	return &l, nil
+}
+
+// fact tells what must be known about the wire to judge shares of it.
+func (c capacity) fact(g *measure.Group) {
+	g.Fact("wire capacity", "%.2f MB/s of TCP payload, %.2f MB/s with headers; shares of the wire are of the latter", c.payload/1e6, c.frames/1e6)
+}
+
+func (w *world) close(ctx context.Context) error {
+	var errs []error
+	for _, s := range []*site{w.source, w.target} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	if w.wire != nil {
+		errs = append(errs, w.wire.remove(ctx))
+	}
+	return errors.Join(append(errs, os.RemoveAll(w.dir))...)
+}
