@@ -19,10 +19,10 @@ var layers = [][]string{
 	{"replicator/target", "replicator/catchup"},
 	{"replicator/control", "replicator/check", "replicator/link"},
 	{"replicator"},
-	{"bench/cluster", "bench/proxy"},
+	{"bench/cluster", "bench/proxy", "bench/measure"},
 	{"bench/clinical"},
 	{"bench/clinical/workload"},
-	{"cmd/replicator"},
+	{"cmd/replicator", "bench/wan"},
 }
 
 // TestImportsPointDownwards lists what every package imports and holds it against the table.
