@@ -172,6 +172,33 @@ func TestWaitEnds(t *testing.T) {
 	})
 }
 
+// TestGivingUpGivesBack: a wait that was ended has used nothing up.
+func TestGivingUpGivesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLimiter(parse(t, "10kB/s"))
+		gone := make(chan struct{})
+		close(gone)
+		for range 1000 {
+			if _, ok := l.take(100, gone, nil); ok {
+				t.Fatal("granted at once")
+			}
+		}
+		start := time.Now()
+		if _, ok := l.take(100, nil, nil); !ok || time.Since(start) > 20*time.Millisecond {
+			t.Errorf("it took %v", time.Since(start))
+		}
+	})
+}
+
+// TestPieces are small where the cap is high, too.
+func TestPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if k, ok := NewLimiter(parse(t, "10GB/s")).take(1<<20, nil, nil); !ok || k != 64<<10 {
+			t.Errorf("a piece of %d bytes", k)
+		}
+	})
+}
+
 func TestNilLimiter(t *testing.T) {
 	var l *Limiter
 	if err := l.Wait(t.Context(), 1<<30); err != nil || l.Rate() != 0 || !l.Schedule().IsZero() {

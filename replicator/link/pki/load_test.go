@@ -245,7 +245,7 @@ func TestIssueAfterwards(t *testing.T) {
 			t.Fatal(again, err)
 		}
 		id := issueAndLoad(t, again, Request{Role: role, Hosts: []string{"localhost"}, Days: 9000})
-		if id.NotAfter.After(a.NotAfter) {
+		if id.cert.Leaf.NotAfter.After(a.NotAfter) {
 			t.Errorf("it outlives its CA")
 		}
 		serials[id.cert.Leaf.SerialNumber.String()] = true
@@ -255,6 +255,20 @@ func TestIssueAfterwards(t *testing.T) {
 	}
 	if _, err := Create(dir, "", 0); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("made again: %v", err)
+	}
+}
+
+// TestNothingIsOverwritten, also where two make the same file at once.
+func TestNothingIsOverwritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ca.key")
+	if err := writeNew(path, 0o600, []byte("first")); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeNew(path, 0o600, []byte("second")); fault.CodeOf(err) != fault.Usage {
+		t.Errorf("error %v", err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "first" {
+		t.Errorf("the file holds %q, error %v", b, err)
 	}
 }
 

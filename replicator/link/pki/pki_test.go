@@ -194,6 +194,18 @@ func TestTheyMeet(t *testing.T) {
 	}
 }
 
+// TestNothingIsResumed: every connection shows its certificates.
+func TestNothingIsResumed(t *testing.T) {
+	a := newCA(t, "")
+	server, client := forge(t, a, Target, nil).Server(), forge(t, a, Source, nil).Client("localhost")
+	client.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	for range 2 {
+		if m := meet(t, server, client); m.server != nil || m.client != nil || m.clientState.DidResume {
+			t.Errorf("server %v, client %v, resumed %v", m.server, m.client, m.clientState.DidResume)
+		}
+	}
+}
+
 func issueAndLoad(t *testing.T, a *Authority, r Request) *Identity {
 	t.Helper()
 	issued, err := a.Issue(r, t.TempDir())
