@@ -39,6 +39,7 @@ type Report struct {
 	Started   time.Time `json:"started"`
 	Finished  time.Time `json:"finished,omitzero"`
 	Rehearsal bool      `json:"rehearsal"`
+	Operator  Operator  `json:"operator"`
 	Outcome   Outcome   `json:"outcome"`
 	Failure   *Failure  `json:"error,omitempty"`
 
@@ -55,6 +56,9 @@ type Report struct {
 	Predicted  float64          `json:"predicted_seconds"`     // what a rehearsal expects; 0: nothing predicted
 
 	Configuration Configuration `json:"configuration"`
+
+	PublicKey string     `json:"public_key,omitempty"` // of minisign; "": the report is not signed
+	Documents []Document `json:"-"`                    // what Sign made, for files
 }
 
 // Database is what is told of one side.
@@ -101,6 +105,13 @@ type Configuration struct {
 	Slot        string   `json:"slot"`
 	Publication string   `json:"publication"`
 	Selection   []string `json:"selection,omitempty"` // as pg_dump's arguments
+
+	MaxLag       int64  `json:"max_lag_bytes"`
+	ChunkBytes   int64  `json:"chunk_bytes"`
+	LogBudget    int64  `json:"log_budget_bytes"` // 0: none
+	RetainBudget int64  `json:"retain_budget_bytes"`
+	TargetHost   string `json:"target_host,omitempty"` // of replicator serve, where the target end is at another site
+	Sealed       bool   `json:"sealed"`                // the state directory, by a key file
 }
 
 // Failure is an error as machines read it.

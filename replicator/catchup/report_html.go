@@ -1,6 +1,7 @@
 package catchup
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -57,10 +58,20 @@ func (c Configuration) facts() []fact {
 	if c.Timeout > 0 {
 		timeout = status.Seconds(c.Timeout)
 	}
+	bytes := func(n int64) string {
+		if n == 0 {
+			return "none"
+		}
+		return status.Size(float64(n))
+	}
 	return []fact{
 		{"fence", c.Fence}, {"verify", c.Verify}, {"timeout", timeout},
 		{"jobs", fmt.Sprint(c.Jobs)}, {"index jobs", fmt.Sprint(c.IndexJobs)},
 		{"tables without key", c.NoKey}, {"confirm", c.Confirm},
-		{"slot", c.Slot}, {"publication", c.Publication}, {"selection", strings.Join(c.Selection, " ")},
+		{"slot", c.Slot}, {"publication", c.Publication}, {"selection", cmp.Or(strings.Join(c.Selection, " "), "everything")},
+		{"most lag to begin with", bytes(c.MaxLag)}, {"chunks of", bytes(c.ChunkBytes)},
+		{"budget of the change log", bytes(c.LogBudget)}, {"budget of retained WAL", bytes(c.RetainBudget)},
+		{"target end", cmp.Or(c.TargetHost, "in the engine's process")},
+		{"state directory", map[bool]string{true: "sealed by a key file", false: "readable"}[c.Sealed]},
 	}
 }

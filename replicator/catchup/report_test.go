@@ -34,6 +34,7 @@ func reported(outcome Outcome, err error) *Report {
 	}
 	return &Report{
 		Version: ReportVersion, Tool: "v1.0.0", Job: "emr", Started: nineteen, Finished: at(192.4),
+		Operator:  Operator{User: "postgres", Sudo: "anna", Host: "emr-1"},
 		Rehearsal: outcome == Rehearsed, Outcome: outcome, Failure: NewFailure(err),
 		Source:   Database{Name: "emr", ServerVersion: "14.23", SystemID: "7311223344556677889"},
 		Target:   Database{Name: "emr", ServerVersion: "18.4", SystemID: "7399887766554433221"},
@@ -53,7 +54,9 @@ func reported(outcome Outcome, err error) *Report {
 		},
 		Sequences: 42, MissedRows: map[string]int64{"ed.visit": 1}, Predicted: 180,
 		Configuration: Configuration{Fence: "database", Verify: "full", Timeout: 1800, Jobs: 4, IndexJobs: 2, NoKey: "late",
-			Confirm: "synced", Slot: "replicator_emr", Publication: "replicator_emr", Selection: []string{"--schema=ed"}},
+			Confirm: "synced", Slot: "replicator_emr", Publication: "replicator_emr", Selection: []string{"--schema=ed"},
+			MaxLag: DefaultMaxLag, ChunkBytes: 64 << 20, RetainBudget: 16 << 30, TargetHost: "new.example:7432", Sealed: true},
+		PublicKey: "RWTwfumTSVtzcqUBL2Yq4VkWZ8v7m5Yz5Q0w0CkqkV3l6C8yXbM1yF5h",
 	}
 }
 

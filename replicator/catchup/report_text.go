@@ -1,6 +1,7 @@
 package catchup
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -65,6 +66,8 @@ type fact struct{ Name, Value string }
 func (r *Report) facts() []fact {
 	list := []fact{
 		{"job", r.Job},
+		{"operator", r.Operator.String()},
+		{"replicator", r.Tool},
 		{"source", r.Source.String()},
 		{"target", r.Target.String()},
 		{"fence LSN", r.FenceLSN.String()},
@@ -75,7 +78,7 @@ func (r *Report) facts() []fact {
 	for _, name := range slices.Sorted(maps.Keys(r.MissedRows)) {
 		list = append(list, fact{"missed rows in " + name, status.Count(r.MissedRows[name])})
 	}
-	return list
+	return append(list, fact{"public key", cmp.Or(r.PublicKey, "none: the report is not signed")})
 }
 
 // String is one side in a line.
