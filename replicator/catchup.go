@@ -29,6 +29,7 @@ type CatchupOptions struct {
 	Timeout  time.Duration
 	Verify   catchup.Verify
 	MaxLag   int64 // bytes; see catchup.Options
+	Operator catchup.Operator
 
 	Logger *slog.Logger
 	Hook   func(point string)
@@ -80,7 +81,7 @@ func Catchup(ctx context.Context, o CatchupOptions, tell func(catchup.Event)) (*
 
 // request is the options as they go through the control socket.
 func (o *CatchupOptions) request() control.Request {
-	return control.Request{Fence: string(o.Fence), Rehearse: o.Rehearse, Abort: o.Abort, Timeout: o.Timeout, Verify: string(o.Verify), MaxLag: o.MaxLag}
+	return control.Request{Fence: string(o.Fence), Rehearse: o.Rehearse, Abort: o.Abort, Timeout: o.Timeout, Verify: string(o.Verify), MaxLag: o.MaxLag, Operator: o.Operator}
 }
 
 // catchup is one catch-up of a job that follows.
@@ -101,14 +102,14 @@ func (j *job) catchup(ctx context.Context, req control.Request, tell func(catchu
 	if open, err := f.foundOpen(ctx); err != nil || open {
 		return nil, err
 	}
-	report := catchup.NewReport(j.rec.Job, req.Rehearse)
-	report.Configuration = catchup.Configuration{
-		Fence: req.Fence, Verify: req.Verify, Timeout: req.Timeout.Seconds(), Jobs: j.o.Jobs, IndexJobs: j.o.IndexJobs,
-		NoKey: j.rec.NoKey, Confirm: j.o.Confirm, Slot: j.rec.Slot, Publication: j.rec.Publication, Selection: j.rec.Select.Args(),
+	key, err := j.reportKey() // before anything is fenced: a report that cannot be signed is a bad end
+	if err != nil {
+		return nil, err
 	}
+	report := j.newReport(req)
 	o := catchup.Options{Fence: source.FenceMode(req.Fence), Rehearsal: req.Rehearse, Timeout: req.Timeout, Verify: catchup.Verify(req.Verify), MaxLag: req.MaxLag}
-	err := catchup.Run(ctx, f, o, report, tell)
-	return report, errors.Join(err, j.keepReport(report))
+	err = catchup.Run(ctx, f, o, report, tell)
+	return report, errors.Join(err, report.Sign(key), j.keepReport(report))
 }
 
 // keepReport keeps the last report with the job.

@@ -44,6 +44,7 @@ const (
 	keyUndo       = "undo"    // steps that a catch-up has made, or was about to
 	keyOpening    = "opening" // a catch-up was about to open the target, or has
 	keyReport     = "report"
+	keySigner     = "signer" // of the reports
 	keyStatus     = "status"
 	keyFailure    = "failure"
 	keySettings   = "settings"

@@ -106,6 +106,9 @@ func read(lines *json.Decoder, event func(catchup.Event)) (*catchup.Report, erro
 			return nil, errUnknownEnd
 		}
 		if m.Last {
+			if m.Report != nil {
+				m.Report.Documents = m.Documents
+			}
 			return m.Report, m.Error.Err()
 		}
 		if m.Event != nil {

@@ -117,7 +117,8 @@ func TestServeTellsWhyItCannot(t *testing.T) {
 }
 
 func TestCatchup(t *testing.T) {
-	want := Request{Fence: "operator", Verify: "full", Rehearse: true, Timeout: time.Minute}
+	want := Request{Fence: "operator", Verify: "full", Rehearse: true, Timeout: time.Minute, Operator: catchup.Operator{User: "dba", Host: "emr-1"}}
+	documents := []catchup.Document{{Extension: "html", Text: []byte("<p>\xff\n"), Signature: []byte("signed")}} // bytes, not text
 	events := []catchup.Event{
 		{At: time.Date(2026, 11, 22, 19, 0, 0, 0, time.UTC), Step: "fence", State: catchup.StepBegins},
 		{At: time.Date(2026, 11, 22, 19, 0, 1, 0, time.UTC), Step: "fence", State: catchup.StepEnds, Seconds: 1, Text: "3 sessions ended"},
@@ -128,7 +129,7 @@ func TestCatchup(t *testing.T) {
 		report *catchup.Report
 		err    error
 	}{
-		{"opened", &catchup.Report{Version: 1, Outcome: catchup.Opened, FenceLSN: 0x16B374D848}, nil},
+		{"opened", &catchup.Report{Version: 1, Outcome: catchup.Opened, FenceLSN: 0x16B374D848, PublicKey: "RW", Documents: documents}, nil},
 		{"failed", &catchup.Report{Version: 1, Outcome: catchup.Failed}, mismatch},
 		{"failed without a report", nil, mismatch},
 	} {

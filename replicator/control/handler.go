@@ -40,14 +40,17 @@ type Request struct {
 	Abort    bool          `json:"abort,omitempty"` // only lift the fence of an interrupted attempt
 	MaxLag   int64         `json:"max_lag_bytes,omitempty"`
 	Timeout  time.Duration `json:"timeout_ns,omitempty"`
+
+	Operator catchup.Operator `json:"operator,omitzero"` // who asks, for the report
 }
 
 // message is a line of the catch-up's answer: an event, or at the end how it ended.
 type message struct {
 	*catchup.Event
-	Report *catchup.Report  `json:"report,omitempty"`
-	Error  *catchup.Failure `json:"error,omitempty"`
-	Last   bool             `json:"last,omitempty"`
+	Report    *catchup.Report    `json:"report,omitempty"`
+	Documents []catchup.Document `json:"documents,omitempty"` // of the report
+	Error     *catchup.Failure   `json:"error,omitempty"`
+	Last      bool               `json:"last,omitempty"`
 }
 
 // Handler answers for e.
@@ -130,7 +133,11 @@ func (s *server) catchup(w http.ResponseWriter, r *http.Request) {
 		}
 	})
 	s.end() // before the client hears of it: it may come back at once
-	out.send(message{Report: report, Error: catchup.NewFailure(err), Last: true})
+	end := message{Report: report, Error: catchup.NewFailure(err), Last: true}
+	if report != nil {
+		end.Documents = report.Documents
+	}
+	out.send(end)
 }
 
 func (s *server) set(w http.ResponseWriter, r *http.Request) {
