@@ -25,7 +25,8 @@ Until the target is opened every way out lifts the fence again: a gate or a comp
 the timeout, Ctrl-C, the end of this command. At no time do both sides take writes.
 
 --rehearse measures what it would take and changes nothing. The report is kept as JSON and HTML
-below --report-dir. Exit code 3 if a gate is closed, 7 if the sides differ.`,
+below --report-dir, each signed (FILE.minisig) with a key of the job's own, or with --report-key;
+replicator report verify checks them. Exit code 3 if a gate is closed, 7 if the sides differ.`,
 		examples: `
 replicator catchup --dir /var/lib/replicator/emr --rehearse
 replicator catchup --dir /var/lib/replicator/emr --timeout 45m
@@ -39,7 +40,7 @@ func defineCatchup(a *app, f *pflag.FlagSet) action {
 	var dsn connections
 	var o replicator.CatchupOptions
 	var key keyFile
-	var fence, verify, reports string
+	var fence, verify, reports, signer string
 	defineDir(a, f, &o.Dir)
 	key.define(a, f)
 	dsn.defineFar(a, f)
@@ -50,16 +51,24 @@ func defineCatchup(a *app, f *pflag.FlagSet) action {
 	f.DurationVar(&o.Timeout, "timeout", 0, "give up and lift the fence after this `time`, as in 45m; 0 is no limit")
 	f.Var(size{&o.MaxLag}, "max-lag", "do not begin with more `bytes` of WAL to apply (default 1GB)")
 	f.StringVar(&reports, "report-dir", "", "`directory` for the reports (default reports in --dir)")
+	f.StringVar(&signer, "report-key", "", "sign the reports with your own key: `file` of minisign without password, or Ed25519 in PEM")
 	return func(ctx context.Context, _ []string) error {
 		if o.Abort && o.Rehearse {
 			return usage("--abort and --rehearse exclude each other", "see replicator catchup --help")
 		}
+		own, err := loadSigner(signer)
+		if err != nil {
+			return err
+		}
 		o.Source, o.Target, o.Link = dsn.getFar()
 		o.Fence, o.Verify = source.FenceMode(fence), catchup.Verify(verify)
-		o.KeyFile, o.Logger = key.get(), a.logger()
+		o.KeyFile, o.Operator, o.Logger = key.get(), a.operator(), a.logger()
 		report, err := replicator.Catchup(ctx, o, a.tell)
 		if report == nil {
 			return a.aborted(o, err)
+		}
+		if own != nil {
+			err = errors.Join(err, report.Sign(*own))
 		}
 		return errors.Join(err, a.report(report, reportDir(reports, o.Dir)))
 	}

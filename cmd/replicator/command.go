@@ -27,7 +27,7 @@ type action func(ctx context.Context, args []string) error
 func commands() []command {
 	return []command{
 		checkCommand(), sqlCommand(), seedCommand(), serveCommand(), keysCommand(), statusCommand(), setCommand(), catchupCommand(), cleanupCommand(),
-		demoCommand(), versionCommand(), helpCommand(),
+		reportCommand(), demoCommand(), versionCommand(), helpCommand(),
 	}
 }
 

@@ -134,7 +134,7 @@ var errEnded = errors.New("the engine ended before its time")
 // catchup is the command of that name.
 func (d *demo) catchup(ctx context.Context, rehearse bool) (*catchup.Report, error) {
 	o := replicator.CatchupOptions{Dir: d.jobDir, Source: d.sourceDSN, Target: d.targetDSN,
-		Fence: source.FenceDatabase, Rehearse: rehearse, Logger: d.log}
+		Fence: source.FenceDatabase, Rehearse: rehearse, Operator: d.a.operator(), Logger: d.log}
 	report, err := replicator.Catchup(ctx, o, func(e catchup.Event) {
 		if e.State != catchup.StepBegins {
 			d.tell("%s", oneLine(e.String()))
@@ -143,7 +143,7 @@ func (d *demo) catchup(ctx context.Context, rehearse bool) (*catchup.Report, err
 	if report != nil {
 		files, werr := keepReport(report, reportDir("", d.dir))
 		err = errors.Join(err, werr)
-		for _, f := range files {
+		for _, f := range files.reports {
 			d.log.Info("report written", "file", f)
 		}
 	}
