@@ -26,7 +26,8 @@ replicator seed --source 'service=emr_old' --target 'service=emr_new' --dir /var
 replicator seed --dir /var/lib/replicator/emr                 # goes on with it
 replicator seed ... --priority 'ed.*,record.patient' -j 8     # the emergency department first
 replicator seed ... --exclude-schema 'tmp*' --until consistent
-replicator seed --source 'service=emr_old' --target-host new.example:7432 --cert source.crt --key source.key --ca ca.crt`,
+replicator seed --source 'service=emr_old' --target-host new.example:7432 \
+          --cert source.crt --key source.key --ca ca.crt`,
 		define: defineSeed,
 	}
 }

@@ -37,9 +37,11 @@ type session struct {
 
 // call is a call that runs, or has ended and waits until its result is known to have arrived.
 type call struct {
-	cancel context.CancelFunc // nil: it was canceled before it came
-	ended  bool
-	result result
+	begun    bool // false: it was canceled before it came
+	canceled bool
+	cancel   context.CancelFunc // nil until it runs
+	ended    bool
+	result   result
 }
 
 type chunkKey struct{ table, chunk int }
@@ -101,7 +103,7 @@ func (s *session) expired() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.calls {
-		if !c.ended {
+		if c.begun && !c.ended {
 			return false
 		}
 	}
@@ -200,15 +202,13 @@ func (s *session) begin(w *wire, h header, body []byte) error {
 	if err := unpack(h.flags, body, &req); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	c, known := s.calls[h.call]
-	ended := known && c.ended
-	s.mu.Unlock()
+	c, fresh := s.first(h.call)
 	switch {
-	case ended:
-		return w.send(kindResult, h.epoch, h.call, c.result)
-	case known && c.cancel != nil:
+	case fresh:
+	case c == nil:
 		return nil // its result goes out when it is there
+	default:
+		return w.send(kindResult, h.epoch, h.call, c.result)
 	}
 	ok := s.do(func(ctx context.Context) {
 		ctx, done := s.register(ctx, h.call)
@@ -224,16 +224,42 @@ func (s *session) begin(w *wire, h header, body []byte) error {
 var errSessionOver = fault.New(fault.Fenced, errors.New("another engine has taken over this job at the target end"),
 	"stop one of the two; the one that started last owns the job")
 
-// register notes a call that begins. done keeps its result and sends it: over w, or over the control
-// connection where w is nil.
+// first notes that a call has come. It is fresh once, whatever comes twice over two connections; later
+// it is nil while it runs, and then the call with its result.
+func (s *session) first(id uint64) (c *call, fresh bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c = s.known(id)
+	switch {
+	case !c.begun:
+		c.begun = true
+		return c, true
+	case !c.ended:
+		return nil, false
+	}
+	return c, false
+}
+
+// known is the call of a number; s.mu is held.
+func (s *session) known(id uint64) *call {
+	c := s.calls[id]
+	if c == nil {
+		c = &call{}
+		s.calls[id] = c
+	}
+	return c
+}
+
+// register lets a call run. done keeps its result and sends it: over w, or over the control connection
+// where w is nil.
 func (s *session) register(ctx context.Context, id uint64) (_ context.Context, done func(result, *wire)) {
 	ctx, cancel := context.WithCancel(ctx)
-	c := &call{cancel: cancel}
 	s.mu.Lock()
-	if old := s.calls[id]; old != nil && old.cancel == nil {
+	c := s.known(id)
+	c.begun, c.cancel = true, cancel
+	if c.canceled {
 		cancel()
 	}
-	s.calls[id] = c
 	s.mu.Unlock()
 	return ctx, func(r result, w *wire) {
 		cancel()
@@ -249,14 +275,13 @@ func (s *session) register(ctx context.Context, id uint64) (_ context.Context, d
 	}
 }
 
-// cancel ends a call; one that has not come yet will not begin.
+// cancel ends a call; one that has not come yet will end as soon as it begins.
 func (s *session) cancel(id uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch c := s.calls[id]; {
-	case c == nil:
-		s.calls[id] = &call{ended: true, result: result{Failure: newFailure(context.Canceled)}}
-	case c.cancel != nil:
+	c := s.known(id)
+	c.canceled = true
+	if c.cancel != nil {
 		c.cancel()
 	}
 }
@@ -264,7 +289,7 @@ func (s *session) cancel(id uint64) {
 func (s *session) forget(id uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.calls[id]; c != nil && c.ended {
+	if c := s.calls[id]; c != nil && (c.ended || !c.begun) {
 		delete(s.calls, id)
 	}
 }
