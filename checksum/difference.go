@@ -18,6 +18,15 @@ func NewRows(s Secret) *Rows { return &Rows{secret: s.id()} }
 // Add puts rows in.
 func (r *Rows) Add(rows ...RowHash) { r.list = append(r.list, rows...) }
 
+// Merge puts the rows of o in.
+func (r *Rows) Merge(o *Rows) error {
+	if r.secret != o.secret {
+		return ErrUnlike
+	}
+	r.list = append(r.list, o.list...)
+	return nil
+}
+
 // Len is how many there are.
 func (r *Rows) Len() int { return len(r.list) }
 

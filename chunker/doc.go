@@ -7,4 +7,8 @@
 //
 // A key-range table also answers [Table] by key: which chunk covers a row, so that a change finds
 // the snapshot that it must be judged by (invariant I3).
+//
+// A [Scan] reads one side's rows for comparison: into a fingerprint (package checksum), as a list of
+// hashes, or to find rows by their hashes. What both sides must agree on is how a row is spelled, and
+// spelling.go is the one place that says so. [Narrow] leads from fingerprints that differ to rows.
 package chunker

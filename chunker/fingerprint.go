@@ -3,96 +3,88 @@ package chunker
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"replicator/checksum"
 	"replicator/replicator/pg"
 )
 
-// firstUserOID is the first OID that is not PostgreSQL's own: such a type has another OID on the
-// other side, and the binary form of arrays and composites carries OIDs.
-const firstUserOID = 16384
-
-// fingerprintSQL reads the rows as both sides spell them alike. text is for jobs whose changes travel
-// as text, which knows one NaN only.
-func fingerprintSQL(t *Table, where string, text bool) string {
-	cols := make([]string, len(t.Columns))
-	for i, c := range t.Columns {
-		cols[i] = pg.Ident(c.Name)
-		if c.OID >= firstUserOID && !text {
-			cols[i] += "::text"
-		}
-	}
-	if where != "" {
-		where = " WHERE " + where
-	}
-	return fmt.Sprintf("COPY (SELECT %s FROM ONLY %s%s) TO STDOUT (FORMAT %s)", strings.Join(cols, ", "), t.Qualified(), where, format(text))
-}
-
 // Fingerprint reads all rows of t, as they are now, and sums them up independently of their order.
-// jobs sessions share the heap by blocks; they see one state only if nobody writes meanwhile.
 func Fingerprint(ctx context.Context, t *Table, text bool, jobs int, connect func(context.Context) (*pg.Conn, error)) (checksum.Set, error) {
-	first, err := connect(ctx)
+	s := Scan{Table: t, Text: text, Jobs: jobs, Connect: connect}
+	f, err := s.Fingerprint(ctx, nil)
 	if err != nil {
 		return checksum.Set{}, err
 	}
-	defer first.Close()
-	parts, err := heapParts(ctx, first, t, jobs)
-	if err != nil {
-		return checksum.Set{}, err
-	}
-	var mu sync.Mutex
-	var sum checksum.Set
-	g, ctx := errgroup.WithContext(ctx)
-	for i, where := range parts {
-		g.Go(func() error {
-			conn := first
-			if i > 0 {
-				c, err := connect(ctx)
-				if err != nil {
-					return err
-				}
-				defer c.Close()
-				conn = c
-			}
-			part, err := fingerprintPart(ctx, conn, t, where, text || t.Text)
-			mu.Lock()
-			sum.Merge(part)
-			mu.Unlock()
-			return err
-		})
-	}
-	return sum, g.Wait()
+	return f.Total(), nil
 }
 
-// minPartBlocks is the least that is worth a session of its own: 8 MiB.
-const minPartBlocks = 1024
-
-func heapParts(ctx context.Context, conn *pg.Conn, t *Table, jobs int) ([]string, error) {
-	var pages int64
-	v, err := conn.Value(ctx, "SELECT pg_relation_size(to_regclass($1)) / current_setting('block_size')::bigint", t.Qualified())
+// Fingerprint is that of the rows of a selection, see package checksum.
+func (s *Scan) Fingerprint(ctx context.Context, of checksum.Selection) (*checksum.Fingerprint, error) {
+	sp, err := spell(s.Table, s.Text)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := fmt.Sscan(v, &pages); err != nil {
-		return nil, fmt.Errorf("size of %s: %w", t, err)
+	sum := summary{all: checksum.NewFingerprint(s.Secret, of)}
+	err = s.read(ctx, &sp, func() reader {
+		return &summer{to: &sum, part: checksum.NewFingerprint(s.Secret, of), rowHasher: s.hasher(&sp, of)}
+	})
+	if err != nil {
+		return nil, err
 	}
-	n := max(1, min(int64(jobs), pages/minPartBlocks))
-	parts := make([]string, n)
-	for i, c := range blocks(&Table{Pages: max(pages, n)}, int(n)) {
-		parts[i] = c.Where(t)
-	}
-	return parts, nil
+	return sum.all, nil
 }
 
-func fingerprintPart(ctx context.Context, conn *pg.Conn, t *Table, where string, text bool) (checksum.Set, error) {
-	var set checksum.Set
-	rows := checksum.NewRowSplitter(text, set.Add)
-	if _, err := conn.CopyTo(ctx, rows, fingerprintSQL(t, where, text)); err != nil {
-		return set, err
+// summary is what the sessions' fingerprints are merged into.
+type summary struct {
+	mu  sync.Mutex
+	all *checksum.Fingerprint
+}
+
+type summer struct {
+	rowHasher
+	part *checksum.Fingerprint
+	to   *summary
+}
+
+func (r *summer) row(image []byte) error {
+	h, meant, err := r.hash(image)
+	if meant {
+		r.part.Add(h, len(image))
 	}
-	return set, rows.Close()
+	return err
+}
+
+func (r *summer) end(context.Context, *pg.Conn) error {
+	r.to.mu.Lock()
+	defer r.to.mu.Unlock()
+	return r.to.all.Merge(r.part)
+}
+
+// rowHasher hashes the rows of a selection as they are spelled.
+type rowHasher struct {
+	*checksum.RowHasher
+	spelling *spelling
+	of       checksum.Selection
+}
+
+func (s *Scan) hasher(sp *spelling, of checksum.Selection) rowHasher {
+	return rowHasher{checksum.NewRowHasher(s.Secret), sp, of}
+}
+
+// hash says what the row is, and whether the selection means it; if not, only its key is hashed.
+func (r *rowHasher) hash(image []byte) (h checksum.RowHash, meant bool, err error) {
+	if r.spelling.key == 0 {
+		h = r.Keyless(image)
+		return h, r.of.Holds(h.Key), nil
+	}
+	key, ok := checksum.KeyImage(image, r.spelling.key, r.spelling.text)
+	if !ok {
+		return h, false, fmt.Errorf("%w: a row without its key", checksum.ErrCopyFormat)
+	}
+	if h.Key = r.Key(key); !r.of.Holds(h.Key) {
+		return h, false, nil
+	}
+	h.Row = r.Row(image)
+	return h, true, nil
 }
