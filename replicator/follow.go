@@ -23,7 +23,7 @@ func (j *job) follow(ctx context.Context, until string, filtered bool) error {
 	for {
 		var recopy *apply.RecopyError
 		err := j.persist(ctx, "apply", func() error {
-			err := j.applyOnce(ctx, until, filtered)
+			err := j.applyOnce(ctx, until, 0, filtered)
 			if errors.As(err, &recopy) {
 				return nil
 			}
@@ -47,14 +47,15 @@ func (j *job) follow(ctx context.Context, until string, filtered bool) error {
 	}
 }
 
-// applyOnce is one call of the target end, from where the target says it stands (I7).
-func (j *job) applyOnce(ctx context.Context, until string, filtered bool) error {
-	st, err := j.end.State(ctx)
+// applyOnce is one call of the target end, from where the target says it stands (I7), to the marker
+// until or the end of a commit, stop.
+func (j *job) applyOnce(ctx context.Context, until string, stop wal.LSN, filtered bool) error {
+	applied, err := j.end.Applied(ctx)
 	if err != nil {
 		return err
 	}
-	from := max(st.Applied, j.begin)
-	cfg := target.FollowConfig{Tables: j.published, Until: until}
+	from := max(applied, j.begin)
+	cfg := target.FollowConfig{Tables: j.published, Until: until, Stop: stop}
 	keep := wal.LSN(math.MaxUint64)
 	if filtered {
 		// The marker must be met again even if its transaction is applied already.

@@ -16,7 +16,7 @@ var layers = [][]string{
 	{"wal/changelog"},
 	{"wal/stream", "chunker"},
 	{"replicator/checkpoint", "replicator/status", "replicator/schema", "replicator/source", "replicator/apply"},
-	{"replicator/target", "replicator/catchup"},
+	{"replicator/target", "replicator/catchup", "replicator/verify"},
 	{"replicator/control", "replicator/check", "replicator/link"},
 	{"replicator"},
 	{"bench/cluster", "bench/proxy", "bench/measure"},

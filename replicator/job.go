@@ -56,6 +56,7 @@ type job struct {
 	ran       sync.Map      // IDs of the schema steps that ran
 	met       bool          // both ends were reached in this run: from now on a lost connection is waited for
 	busy      sync.Mutex    // a catch-up is under way
+	verifying sync.Mutex    // a verification is
 	following chan struct{} // closed once the target follows
 	holds     chan hold     // taken by whoever applies
 	still     chan struct{} // closed once nobody applies any more
@@ -67,6 +68,8 @@ type job struct {
 	trimmed time.Time     // when the log was trimmed last
 	moved   chan struct{} // closed and replaced when applied or the markers move
 	markers map[string]markerSeen
+
+	endVerify context.CancelCauseFunc // of the last verification
 }
 
 // markerSeen is a marker of ours that the target has applied everything before.

@@ -48,6 +48,9 @@ const (
 	keyStatus     = "status"
 	keyFailure    = "failure"
 	keySettings   = "settings"
+	keySecret     = "secret"   // of the fingerprints
+	keyVerify     = "verify"   // the last verification, or the one under way
+	keyVerified   = "verified" // those that ended
 )
 
 // slotRecord is written before the slot is made and completed after it.

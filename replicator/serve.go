@@ -12,6 +12,7 @@ import (
 	"replicator/replicator/control"
 	"replicator/replicator/fault"
 	"replicator/replicator/status"
+	"replicator/replicator/verify"
 )
 
 // failure is the error that a run ended with.
@@ -33,6 +34,10 @@ func (e *engine) Status() status.Status { return e.j.tracker.Status() }
 
 func (e *engine) Catchup(ctx context.Context, r control.Request, tell func(catchup.Event)) (*catchup.Report, error) {
 	return e.j.catchup(ctx, r, tell)
+}
+
+func (e *engine) Verify(ctx context.Context, o verify.Options, tell func(verify.Event)) (*verify.Report, error) {
+	return e.j.verify(ctx, o, tell)
 }
 
 func (e *engine) Set(name, value string) error { return e.j.set(name, value) }

@@ -108,6 +108,8 @@ func wanted(v pflag.Value) string {
 		return "a number"
 	case "duration":
 		return "a duration such as 90s or 30m"
+	case "percent":
+		return "a percentage such as 5%"
 	case "size":
 		return "a size such as 500MB or 20GB"
 	case "bool":

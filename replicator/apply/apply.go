@@ -58,6 +58,10 @@ func Run(ctx context.Context, cfg Config, src Source) (Result, error) {
 		return a.report.now, err
 	}
 	defer func() { a.session.close() }()
+	if a.stopped(a.position) {
+		a.report.now.Applied = a.position
+		return a.report.now, nil
+	}
 
 	reading, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})

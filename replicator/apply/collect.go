@@ -17,9 +17,15 @@ func (a *applier) message(ctx context.Context, lsn wal.LSN, size int64) error {
 	a.headless()
 	switch m.Kind {
 	case 'B':
+		if a.stopped(m.Begin.FinalLSN) {
+			return a.stop(ctx)
+		}
 		return a.begin()
 	case 'C':
-		return a.commit(ctx)
+		if err := a.commit(ctx); err != nil || !a.stopped(a.reached()) {
+			return err
+		}
+		return a.stop(ctx)
 	case 'R':
 		a.relations.describe(m.Relation)
 		return nil
@@ -118,7 +124,22 @@ func (a *applier) mark(ctx context.Context, lsn wal.LSN) error {
 		return nil
 	}
 	a.win.end = lsn
+	if a.stopped(lsn) {
+		return a.stop(ctx)
+	}
 	return a.idle(ctx)
+}
+
+// stopped reports whether lsn is where Config.Stop lies, or beyond.
+func (a *applier) stopped(lsn wal.LSN) bool { return a.cfg.Stop != 0 && lsn >= a.cfg.Stop }
+
+// stop commits what is complete and ends the run.
+func (a *applier) stop(ctx context.Context) error {
+	if err := a.flush(ctx); err != nil {
+		return err
+	}
+	a.found = true
+	return errFound
 }
 
 // markEvery is how often the position row follows a log without changes. The log can be trimmed

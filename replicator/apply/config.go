@@ -8,6 +8,7 @@ import (
 
 	"replicator/chunker"
 	"replicator/replicator/pg"
+	"replicator/wal"
 )
 
 // Source gives the change log's sealed frames in order. Next blocks until there is one; the frame
@@ -39,6 +40,9 @@ type Config struct {
 	// committed. A marker that the target had already passed when Run began ends it as well, if
 	// the source still gives it. Empty: follow until ctx ends.
 	Until string
+	// Stop, unless it is zero, is the end of a commit: Run returns once that is applied and before
+	// anything that commits later is. A target that stands there or beyond ends it as well.
+	Stop wal.LSN
 
 	Logger   *slog.Logger
 	Progress func(Progress)     // called after every commit, from Run's goroutine; may be nil

@@ -15,6 +15,7 @@ import (
 	"replicator/replicator/catchup"
 	"replicator/replicator/fault"
 	"replicator/replicator/status"
+	"replicator/replicator/verify"
 )
 
 // engine answers with what it is given.
@@ -27,6 +28,10 @@ func (engine) Status() status.Status {
 }
 
 func (e engine) Set(name, value string) error { return nil }
+
+func (e engine) Verify(context.Context, verify.Options, func(verify.Event)) (*verify.Report, error) {
+	return nil, nil
+}
 
 func (e engine) Catchup(ctx context.Context, r Request, event func(catchup.Event)) (*catchup.Report, error) {
 	return e.catchup(ctx, r, event)

@@ -12,6 +12,7 @@ import (
 	"replicator/replicator/catchup"
 	"replicator/replicator/fault"
 	"replicator/replicator/status"
+	"replicator/replicator/verify"
 )
 
 // Engine is a running job. Status may be called at any time from any goroutine; Catchup is called
@@ -21,6 +22,8 @@ import (
 type Engine interface {
 	Status() status.Status
 	Catchup(ctx context.Context, r Request, event func(catchup.Event)) (*catchup.Report, error)
+	// Verify compares both sides; see verify.Run.
+	Verify(ctx context.Context, o verify.Options, event func(verify.Event)) (*verify.Report, error)
 	// Set changes a setting while the engine runs.
 	Set(name, value string) error
 }
@@ -61,6 +64,7 @@ func Handler(e Engine) http.Handler {
 	mux.HandleFunc("POST /v1/catchup", s.catchup)
 	mux.HandleFunc("DELETE /v1/catchup", s.abort)
 	mux.HandleFunc("POST /v1/set", s.set)
+	mux.HandleFunc("POST /v1/verify", s.verify)
 	return mux
 }
 

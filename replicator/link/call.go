@@ -5,6 +5,7 @@ import (
 
 	"replicator/chunker"
 	"replicator/replicator/target"
+	"replicator/wal"
 )
 
 // request is the body of a call: a method of target.End and its arguments.
@@ -42,6 +43,13 @@ type nothing struct{}
 const (
 	methodOpen         = "Open"
 	methodState        = "State"
+	methodApplied      = "Applied"
+	methodView         = "View"
+	methodCloseView    = "CloseView"
+	methodViewSum      = "ViewFingerprint"
+	methodViewRows     = "ViewRows"
+	methodViewLocate   = "ViewLocate"
+	methodMend         = "Mend"
 	methodReceipt      = "Receipt"
 	methodReset        = "Reset"
 	methodStep         = "Step"
@@ -66,8 +74,9 @@ type followBegin struct {
 	Tables []chunker.Table   `json:"tables"`
 	Chunks [][]chunker.Chunk `json:"chunks,omitempty"`
 	Until  string            `json:"until,omitempty"`
+	Stop   wal.LSN           `json:"stop"`
 }
 
 func (f *followBegin) config() target.FollowConfig {
-	return target.FollowConfig{Tables: f.Tables, Chunks: f.Chunks, Until: f.Until}
+	return target.FollowConfig{Tables: f.Tables, Chunks: f.Chunks, Until: f.Until, Stop: f.Stop}
 }

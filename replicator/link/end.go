@@ -7,6 +7,7 @@ import (
 	"replicator/chunker"
 	"replicator/replicator/schema"
 	"replicator/replicator/target"
+	"replicator/wal"
 )
 
 var _ target.End = (*Remote)(nil)
@@ -23,6 +24,11 @@ func (r *Remote) Open(ctx context.Context, create bool) (target.State, error) {
 // State implements target.End.
 func (r *Remote) State(ctx context.Context) (target.State, error) {
 	return do[nothing, target.State](ctx, r, methodState, nothing{})
+}
+
+// Applied implements target.End.
+func (r *Remote) Applied(ctx context.Context) (wal.LSN, error) {
+	return do[nothing, wal.LSN](ctx, r, methodApplied, nothing{})
 }
 
 // Receipt implements target.End. It waits for a commit of the chunk that a lost connection left open.

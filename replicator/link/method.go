@@ -33,8 +33,17 @@ func as[A, R any](fenced bool, f func(ctx context.Context, s *session, args A) (
 // methods are those of target.End. Open makes the epoch, the last three are also asked by commands
 // that do not open the job.
 var methods = map[string]method{
-	methodOpen:  as(false, func(ctx context.Context, s *session, a openArgs) (any, error) { return s.end.Open(ctx, a.Create) }),
-	methodState: as(true, func(ctx context.Context, s *session, _ nothing) (any, error) { return s.end.State(ctx) }),
+	methodOpen:       as(false, func(ctx context.Context, s *session, a openArgs) (any, error) { return s.end.Open(ctx, a.Create) }),
+	methodState:      as(true, func(ctx context.Context, s *session, _ nothing) (any, error) { return s.end.State(ctx) }),
+	methodApplied:    as(true, func(ctx context.Context, s *session, _ nothing) (any, error) { return s.end.Applied(ctx) }),
+	methodView:       as(true, func(ctx context.Context, s *session, t []*chunker.Table) (any, error) { return s.openView(ctx, t) }),
+	methodCloseView:  as(false, func(ctx context.Context, s *session, id uint64) (any, error) { return nothing{}, s.closeView(ctx, id) }),
+	methodViewSum:    as(true, func(ctx context.Context, s *session, a sideArgs) (any, error) { return s.fingerprint(ctx, a) }),
+	methodViewRows:   as(true, func(ctx context.Context, s *session, a sideArgs) (any, error) { return s.rows(ctx, a) }),
+	methodViewLocate: as(true, func(ctx context.Context, s *session, a sideArgs) (any, error) { return s.locate(ctx, a) }),
+	methodMend: as(true, func(ctx context.Context, s *session, a mendArgs) (any, error) {
+		return nothing{}, s.end.Mend(ctx, a.Table, a.Remove, a.Rows)
+	}),
 	methodReceipt: as(true, func(ctx context.Context, s *session, a receiptArgs) (any, error) {
 		if err := s.awaitWriters(ctx, chunkKey{a.Table, a.Chunk}); err != nil {
 			return nil, err

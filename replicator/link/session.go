@@ -30,6 +30,8 @@ type session struct {
 	since    time.Time
 	conns    map[*wire]struct{} // data and follow connections
 	calls    map[uint64]*call
+	views    map[uint64]target.View
+	opened   uint64           // number of the view opened last
 	writers  map[chunkKey]int // chunks that are being written or committed
 	left     chan struct{}    // closed and replaced when a writer leaves
 	changing sync.Mutex       // one following at a time
@@ -51,7 +53,7 @@ func newSession(job, instance string, end *target.Local, log *slog.Logger) *sess
 		job: job, instance: instance, bind: newBinding(job, instance), end: end, log: log.With("job", job),
 		work: make(chan func(context.Context)), retired: make(chan struct{}), gone: make(chan struct{}),
 		since: time.Now(), conns: map[*wire]struct{}{}, calls: map[uint64]*call{},
-		writers: map[chunkKey]int{}, left: make(chan struct{}),
+		views: map[uint64]target.View{}, writers: map[chunkKey]int{}, left: make(chan struct{}),
 	}
 	s.retire = sync.OnceFunc(func() { close(s.retired) })
 	return s
@@ -84,6 +86,7 @@ func (s *session) run(ctx context.Context) {
 	cancel()
 	s.hangUp()
 	running.Wait()
+	s.closeViews(ctx)
 	if err := s.end.Close(); err != nil {
 		s.log.Debug("close the target's sessions", "error", err)
 	}

@@ -20,6 +20,11 @@ type End interface {
 	Open(ctx context.Context, create bool) (State, error)
 	// State is what the target holds now.
 	State(ctx context.Context) (State, error)
+	// Applied is State.Applied alone, which is asked for often.
+	Applied(ctx context.Context) (wal.LSN, error)
+	// View opens a snapshot of the target as it is now, for comparing tables. They are locked against
+	// TRUNCATE and rewrites until it is closed: changes that hold one wait.
+	View(ctx context.Context, tables []*chunker.Table) (View, error)
 	// Receipt is the receipt of one chunk, or nil.
 	Receipt(ctx context.Context, table, chunk int) (*chunker.Receipt, error)
 	// Reset empties a table and forgets its receipts: it starts over.
@@ -34,6 +39,9 @@ type End interface {
 	Steps(ctx context.Context, steps []schema.Step) (notes []string, err error)
 	// Undo takes steps back that have run, the last one first; they can run again.
 	Undo(ctx context.Context, steps []schema.Step) error
+	// Mend removes rows, by their ctid, and writes others, in the bytes that COPY gives, in one
+	// transaction. Nobody applies meanwhile.
+	Mend(ctx context.Context, t *chunker.Table, remove []string, rows []byte) error
 	// Fingerprint reads a whole table, as text or as binary; jobs sessions share the work.
 	Fingerprint(ctx context.Context, t *chunker.Table, text bool, jobs int) (checksum.Set, error)
 	// SetSequences sets the sequences' positions.
@@ -76,10 +84,26 @@ type ChunkWriter interface {
 	Abort()
 }
 
+// View is a snapshot of the target. Its methods may be called at once from several goroutines.
+type View interface {
+	// Side is a table under the snapshot. text says that the job's changes travel as text; jobs
+	// sessions share the reading.
+	Side(t *chunker.Table, text bool, jobs int, secret checksum.Secret) Side
+	Close(ctx context.Context) error
+}
+
+// Side is a table of a view: fingerprints, hashes of rows, and where rows stand. Keys of located rows
+// are for the engine alone.
+type Side interface {
+	chunker.Side
+	Locate(ctx context.Context, hashes []checksum.KeyHash) ([]chunker.Located, error)
+}
+
 // FollowConfig says which changes are applied and how far.
 type FollowConfig struct {
 	Tables []chunker.Table   // published tables
 	Chunks [][]chunker.Chunk // by Table.Ordinal; nil after the consistent point: every change is due
 	Until  string            // content of the marker at which to return
+	Stop   wal.LSN           // unless zero: end of the commit after which to return
 	Report func(apply.Progress)
 }

@@ -174,6 +174,19 @@ func (l *Local) State(ctx context.Context) (State, error) {
 	})
 }
 
+// Applied implements End.
+func (l *Local) Applied(ctx context.Context) (at wal.LSN, err error) {
+	err = l.plain.use(ctx, func(c *pg.Conn) error {
+		v, err := c.Value(ctx, "SELECT min(lsn) FROM replicator.position WHERE job = $1", l.cfg.Job)
+		if err != nil {
+			return fmt.Errorf("read position of the target: %w", err)
+		}
+		at, err = wal.ParseLSN(v)
+		return err
+	})
+	return at, err
+}
+
 func (l *Local) receipts(ctx context.Context, c *pg.Conn, where string) ([]chunker.Receipt, error) {
 	rows, err := c.Query(ctx, `SELECT tbl, chunk, rows, bytes, digest, snapshot FROM replicator.receipt
 		WHERE job = $1 `+where+` ORDER BY tbl, chunk`, l.cfg.Job)

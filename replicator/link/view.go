@@ -1,0 +1,186 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"replicator/checksum"
+	"replicator/chunker"
+	"replicator/replicator/target"
+)
+
+// sideArgs name a table of a view and what is asked of it.
+type sideArgs struct {
+	View   uint64
+	Table  *chunker.Table
+	Text   bool
+	Jobs   int
+	Secret []byte
+	Of     checksum.Selection
+	Limit  int                // of rows
+	Hashes []checksum.KeyHash // to be located
+}
+
+// remoteView is a view that the target end keeps.
+type remoteView struct {
+	r  *Remote
+	id uint64
+}
+
+// View implements target.End.
+func (r *Remote) View(ctx context.Context, tables []*chunker.Table) (target.View, error) {
+	id, err := do[[]*chunker.Table, uint64](ctx, r, methodView, tables)
+	if err != nil {
+		return nil, err
+	}
+	return &remoteView{r, id}, nil
+}
+
+// closingWait bounds the wait for a link that is down: a view that nobody closes ends with the session.
+const closingWait = 5 * time.Second
+
+// Close implements target.View.
+func (v *remoteView) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, closingWait)
+	defer cancel()
+	_, err := do[uint64, nothing](ctx, v.r, methodCloseView, v.id)
+	return err
+}
+
+// Side implements target.View.
+func (v *remoteView) Side(t *chunker.Table, text bool, jobs int, secret checksum.Secret) target.Side {
+	return &remoteSide{v.r, sideArgs{View: v.id, Table: t, Text: text, Jobs: jobs, Secret: secret[:]}}
+}
+
+// remoteSide is a table of a view. Only fingerprints and hashes of rows cross the link.
+type remoteSide struct {
+	r    *Remote
+	args sideArgs
+}
+
+// Fingerprint implements chunker.Side.
+func (s *remoteSide) Fingerprint(ctx context.Context, of checksum.Selection) (*checksum.Fingerprint, error) {
+	args := s.args
+	args.Of = of
+	raw, err := do[sideArgs, []byte](ctx, s.r, methodViewSum, args)
+	if err != nil {
+		return nil, err
+	}
+	f := new(checksum.Fingerprint)
+	return f, f.UnmarshalBinary(raw)
+}
+
+// Rows implements chunker.Side.
+func (s *remoteSide) Rows(ctx context.Context, of checksum.Selection, limit int) (*checksum.Rows, error) {
+	args := s.args
+	args.Of, args.Limit = of, limit
+	raw, err := do[sideArgs, []byte](ctx, s.r, methodViewRows, args)
+	if err != nil {
+		return nil, err
+	}
+	rows := new(checksum.Rows)
+	return rows, rows.UnmarshalBinary(raw)
+}
+
+// Locate implements target.Side.
+func (s *remoteSide) Locate(ctx context.Context, hashes []checksum.KeyHash) ([]chunker.Located, error) {
+	args := s.args
+	args.Hashes = hashes
+	return do[sideArgs, []chunker.Located](ctx, s.r, methodViewLocate, args)
+}
+
+// Mend implements target.End.
+func (r *Remote) Mend(ctx context.Context, t *chunker.Table, remove []string, rows []byte) error {
+	_, err := do[mendArgs, nothing](ctx, r, methodMend, mendArgs{t, remove, rows})
+	return err
+}
+
+// mendArgs hold rows: they travel, and are kept nowhere.
+type mendArgs struct {
+	Table  *chunker.Table
+	Remove []string
+	Rows   []byte
+}
+
+func (s *session) locate(ctx context.Context, a sideArgs) ([]chunker.Located, error) {
+	side, err := s.side(a)
+	if err != nil {
+		return nil, err
+	}
+	return side.Locate(ctx, a.Hashes)
+}
+
+// openView keeps a view for the engine; it ends with the session at the latest.
+func (s *session) openView(ctx context.Context, tables []*chunker.Table) (uint64, error) {
+	v, err := s.end.View(ctx, tables)
+	if err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opened++
+	s.views[s.opened] = v
+	return s.opened, nil
+}
+
+func (s *session) closeView(ctx context.Context, id uint64) error {
+	s.mu.Lock()
+	v := s.views[id]
+	delete(s.views, id)
+	s.mu.Unlock()
+	if v == nil {
+		return nil
+	}
+	return v.Close(ctx)
+}
+
+func (s *session) closeViews(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, v := range s.views {
+		_ = v.Close(ctx)
+		delete(s.views, id)
+	}
+}
+
+// errNoView says that the target end was started again since the view was opened.
+var errNoView = errors.New("the view of the target is gone")
+
+func (s *session) side(a sideArgs) (target.Side, error) {
+	var secret checksum.Secret
+	if copy(secret[:], a.Secret) != len(secret) || a.Table == nil {
+		return nil, damaged("no table or key")
+	}
+	s.mu.Lock()
+	v := s.views[a.View]
+	s.mu.Unlock()
+	if v == nil {
+		return nil, errNoView
+	}
+	return v.Side(a.Table, a.Text, a.Jobs, secret), nil
+}
+
+func (s *session) fingerprint(ctx context.Context, a sideArgs) ([]byte, error) {
+	side, err := s.side(a)
+	if err != nil {
+		return nil, err
+	}
+	f, err := side.Fingerprint(ctx, a.Of)
+	if err != nil {
+		return nil, err
+	}
+	return f.MarshalBinary()
+}
+
+func (s *session) rows(ctx context.Context, a sideArgs) ([]byte, error) {
+	side, err := s.side(a)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := side.Rows(ctx, a.Of, a.Limit)
+	if err != nil {
+		return nil, err
+	}
+	return rows.MarshalBinary()
+}

@@ -1,0 +1,65 @@
+package target
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"replicator/checksum"
+	"replicator/chunker"
+	"replicator/replicator/fault"
+	"replicator/replicator/pg"
+)
+
+// viewLockTimeout bounds the wait for the tables of a view: nobody but apply writes here, and apply
+// stands still while a view is opened.
+const viewLockTimeout = 10 * time.Second
+
+// localView is a session that keeps an exported snapshot.
+type localView struct {
+	end    *Local
+	keeper *pg.Conn
+	export string
+}
+
+// View implements End.
+func (l *Local) View(ctx context.Context, tables []*chunker.Table) (View, error) {
+	conn, err := l.connect(ctx, "view", map[string]string{"jit": "off"})
+	if err != nil {
+		return nil, err
+	}
+	export, _, err := chunker.Export(ctx, conn, tables, viewLockTimeout)
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("open a view of the target: %w", err)
+	}
+	return &localView{end: l, keeper: conn, export: export}, nil
+}
+
+// Side implements View.
+func (v *localView) Side(t *chunker.Table, text bool, jobs int, secret checksum.Secret) Side {
+	return &chunker.Scan{Table: t, Text: text, Jobs: jobs, Snapshot: v.export, LockTimeout: viewLockTimeout, Secret: secret, Connect: v.end.reader}
+}
+
+// Close implements View.
+func (v *localView) Close(context.Context) error { return v.keeper.Close() }
+
+// Mend implements End.
+func (l *Local) Mend(ctx context.Context, t *chunker.Table, remove []string, rows []byte) error {
+	err := l.transaction(ctx, l.writers, func(c *pg.Conn) error {
+		found, err := c.Query(ctx, fmt.Sprintf("WITH gone AS (DELETE FROM ONLY %s WHERE ctid = ANY ($1::tid[]) RETURNING 1) SELECT count(*) FROM gone", t.Qualified()), chunker.TIDs(remove))
+		if err != nil {
+			return err
+		}
+		if found[0][0] != fmt.Sprint(len(remove)) {
+			return fault.New(fault.Mismatch, fmt.Errorf("%s of %d rows were found to be removed: somebody else writes to the target", found[0][0], len(remove)), "")
+		}
+		_, err = c.CopyFrom(ctx, bytes.NewReader(rows), chunker.CopyIn(t))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("mend %s: %w", t, err)
+	}
+	return nil
+}

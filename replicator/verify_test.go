@@ -1,0 +1,114 @@
+package replicator_test
+
+import (
+	"slices"
+	"testing"
+
+	"replicator/bench/cluster"
+	"replicator/replicator"
+	"replicator/replicator/fault"
+	"replicator/replicator/status"
+	"replicator/replicator/verify"
+)
+
+// verify runs a verification in the engine that follows.
+func (p *pair) verify(o verify.Options) (*verify.Report, error) {
+	p.t.Helper()
+	return replicator.Verify(p.t.Context(), replicator.VerifyOptions{Dir: p.o.Dir, Options: o}, func(verify.Event) {})
+}
+
+// verifications is how many aligned verifications a soak takes; every one must be without difference.
+const verifications = 10
+
+// TestVerifiedUnderLoad compares both sides again and again while the source is hammered: there must
+// not be one false alarm. Here and at another site.
+func TestVerifiedUnderLoad(t *testing.T) {
+	for _, far := range []bool{false, true} {
+		t.Run(map[bool]string{false: "near", true: "far"}[far], func(t *testing.T) {
+			p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+			p.exec(p.source, hammerSchema+hammerRows(3000))
+			if far {
+				p.far()
+			}
+			h := startHammer(t, p.source, seedOf(t), 4, 3000)
+			e := startEngine(t, orders{Options: p.o})
+			e.mustReach(p.o.Dir, status.Following)
+			var longest float64
+			for i := range verifications {
+				r, err := p.verify(verify.Options{})
+				if err != nil || r.Outcome != verify.Equal || len(r.Tables) < 10 || len(r.Left) != 2 {
+					t.Fatalf("verification %d: %v, report %+v\n%s", i, err, r, e.out)
+				}
+				longest = max(longest, r.Pause)
+			}
+			t.Logf("%d verifications, %d commits meanwhile, longest pause %.0f ms", verifications, h.commits.Load(), 1000*longest)
+			p.finishWith(e, h)
+		})
+	}
+}
+
+// TestDamageIsFoundAndRepaired plants differences on the target, one of each kind, under load.
+func TestDamageIsFoundAndRepaired(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, hammerSchema+hammerRows(2000)+`
+		CREATE TABLE h.calm (id int PRIMARY KEY, v text, f float8); INSERT INTO h.calm SELECT i, '`+canary+`' || i, 0 FROM generate_series(1, 500) i;
+		CREATE TABLE h.bag (v text); ALTER TABLE h.bag REPLICA IDENTITY FULL; INSERT INTO h.bag SELECT 'x' || i % 50 FROM generate_series(1, 200) i;`)
+	h := startHammer(t, p.source, seedOf(t), 2, 2000)
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	p.exec(p.target, `SET session_replication_role = replica;
+		UPDATE h.calm SET v = 'other' WHERE id = 7; DELETE FROM h.calm WHERE id = 9; INSERT INTO h.calm VALUES (100001, 'extra', 1);
+		UPDATE h.calm SET v = NULL WHERE id = 11; UPDATE h.calm SET f = '-0' WHERE id = 13;
+		UPDATE h.calm a SET v = b.v FROM h.calm b WHERE (a.id, b.id) IN ((20, 21), (21, 20));
+		INSERT INTO h.bag VALUES ('x3'); DELETE FROM h.bag WHERE ctid = (SELECT ctid FROM h.bag WHERE v = 'x5' LIMIT 1)`)
+	r, err := p.verify(verify.Options{})
+	if fault.CodeOf(err) != fault.Mismatch || !slices.Equal(sorted(r.Different()), []string{"h.bag", "h.calm"}) {
+		t.Fatalf("found %v, error %v", r.Different(), err)
+	}
+	for _, tab := range r.Tables {
+		want := map[string]int{"h.calm": 7, "h.bag": 2}[tab.Name]
+		if len(tab.Differences) != want {
+			t.Errorf("%s: %d rows differ, want %d: %+v", tab.Name, len(tab.Differences), want, tab.Differences)
+		}
+		for _, d := range tab.Differences {
+			if d.Key != nil {
+				t.Errorf("%s: a key is shown that nobody asked for", tab.Name)
+			}
+		}
+	}
+	r, err = p.verify(verify.Options{Tables: []string{"h.calm"}, ShowKeys: true})
+	if fault.CodeOf(err) != fault.Mismatch || len(r.Tables) != 1 {
+		t.Fatalf("one table: %v, %+v", err, r)
+	}
+	var keys []string
+	for _, d := range r.Tables[0].Differences {
+		keys = append(keys, d.Key...)
+	}
+	if want := []string{"11", "13", "20", "21", "7", "9"}; !slices.Equal(sorted(keys), want) {
+		t.Errorf("keys %v, want %v: those that the source has", sorted(keys), want)
+	}
+	r, err = p.verify(verify.Options{Repair: true})
+	if err != nil || r.Outcome != verify.Equal {
+		t.Fatalf("repair: %v, %+v", err, r)
+	}
+	p.finishWith(e, h)
+}
+
+func sorted(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return list
+}
+
+// TestVerifyWithoutEngine compares a sample where no engine runs: the command is one for that long.
+func TestVerifyWithoutEngine(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, hammerSchema+hammerRows(200))
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	e.terminate()
+	r, err := p.verify(verify.Options{Sample: 10})
+	if err != nil || r.Outcome != verify.Equal {
+		t.Errorf("%v, %+v", err, r)
+	}
+}
