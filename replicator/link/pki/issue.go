@@ -69,8 +69,8 @@ var hostName = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9]
 
 // template is the certificate but for the key.
 func (r Request) template() (*x509.Certificate, error) {
-	if _, err := ParseRole(string(r.Role)); err != nil {
-		return nil, fault.New(fault.Usage, err, "")
+	if r.Role != Source && r.Role != Target {
+		return nil, fault.New(fault.Usage, errors.New("--role takes source or target"), "")
 	}
 	from, until, err := period(r.Days, CertificateDays)
 	if err != nil {

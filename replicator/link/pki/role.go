@@ -2,7 +2,6 @@ package pki
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -105,7 +104,7 @@ func checkRole(whose string, c *x509.Certificate, want Role) error {
 }
 
 func instead(want Role) string {
-	return fmt.Sprintf("this end takes a %s certificate: replicator keys issue --role %s", want, want)
+	return fmt.Sprintf("a %s certificate belongs there: replicator keys issue --role %s", want, want)
 }
 
 func usable(c *x509.Certificate, want Role) bool {
@@ -118,13 +117,4 @@ func usageName(r Role) string {
 		return "serverAuth"
 	}
 	return "clientAuth"
-}
-
-// ParseRole reads a flag's value.
-func ParseRole(s string) (Role, error) {
-	switch r := Role(s); r {
-	case Source, Target:
-		return r, nil
-	}
-	return "", errors.New("a role is source or target")
 }
