@@ -20,11 +20,15 @@ Looks at both databases and changes neither. Shows what is ok, what is worth kno
 be fixed, each with the SQL that mends it, and the plan: tables, sizes, keys, how each will be cut,
 and how long the move is expected to take.
 
+Where the sites are far apart and no machine reaches both databases, give --source alone at the one
+site and --target alone at the other: each is checked for itself, and what takes both is listed.
+
 Exit code 3 if something must be fixed.`,
 		examples: `
 replicator check --source 'service=emr_old' --target 'service=emr_new'
 replicator check --json | jq '.findings[] | select(.level == "must fix")'
-replicator check --source ... --target ... --schema ed --exclude-table 'ed.tmp_*'`,
+replicator check --source ... --target ... --schema ed --exclude-table 'ed.tmp_*'
+replicator check --source 'service=emr_old' --dir /var/lib/replicator/emr    # at the source's site`,
 		define: defineCheck,
 	}
 }
@@ -41,9 +45,8 @@ func defineCheck(a *app, f *pflag.FlagSet) action {
 	f.Var(newChoice(&o.NoKey, "late", "late", "full"), "no-key", "what becomes of tables without key: `late|full`, see seed")
 	f.BoolVar(&o.AcceptRisk, "accept-risk", false, "turn risks that you may take into notes")
 	return func(ctx context.Context, _ []string) error {
-		var err error
-		if o.Source, o.Target, err = dsn.need(); err != nil {
-			return err
+		if o.Source, o.Target = dsn.get(); o.Source == "" && o.Target == "" {
+			return usage("--source and --target are missing", "give both, or one of them to look at that side alone; or set REPLICATOR_SOURCE and REPLICATOR_TARGET")
 		}
 		o.Logger = a.logger()
 		report, err := check.Run(ctx, o)

@@ -55,18 +55,6 @@ func (c *connections) get() (source, target string) {
 	return source, target
 }
 
-// need is get for a command that can do nothing without both.
-func (c *connections) need() (source, target string, err error) {
-	source, target = c.get()
-	if source == "" {
-		return "", "", usage("--source is missing", "give it, or set REPLICATOR_SOURCE")
-	}
-	if target == "" {
-		return "", "", usage("--target is missing", "give it, or set REPLICATOR_TARGET")
-	}
-	return source, target, nil
-}
-
 func defineDir(a *app, f *pflag.FlagSet, dir *string) {
 	f.StringVar(dir, "dir", a.stateDir(), "state `directory` of the job")
 }

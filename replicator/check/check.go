@@ -2,8 +2,10 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,8 +18,8 @@ import (
 
 // Options say what is to be moved and how.
 type Options struct {
-	Source string // DSN
-	Target string // DSN
+	Source string // DSN; "" where only the target is within reach
+	Target string // DSN; "" where only the source is
 	Select schema.Selection
 
 	Slot        string // "" derives it from the database's name, as seed does
@@ -50,7 +52,7 @@ func (o *Options) defaults() {
 // run is one check under way.
 type run struct {
 	o        Options
-	src, dst *side
+	src, dst *side // nil: not looked at
 	tables   []chunker.Table
 	oids     string // of tables, an array literal
 	scope    scope
@@ -59,35 +61,73 @@ type run struct {
 	indexTally map[uint32]tally // by table; nil until asked
 }
 
-// Run checks both sides and plans the move. What must be fixed is in the report, not an error.
+// Run checks both sides and plans the move; with one DSN it checks that side alone, and the report
+// names what takes both. What must be fixed is in the report, not an error.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	o.defaults()
-	src, err := connect(ctx, Source, o.Source)
-	if err != nil {
-		return nil, err
+	r := &run{o: o}
+	for _, s := range []struct {
+		name Side
+		dsn  string
+		to   **side
+	}{{Source, o.Source, &r.src}, {Target, o.Target, &r.dst}} {
+		if s.dsn == "" {
+			continue
+		}
+		found, err := connect(ctx, s.name, s.dsn)
+		if err != nil {
+			return nil, err
+		}
+		defer found.conn.Close()
+		*s.to = found
 	}
-	defer src.conn.Close()
-	dst, err := connect(ctx, Target, o.Target)
-	if err != nil {
-		return nil, err
+	if r.src == nil && r.dst == nil {
+		return nil, fault.New(fault.Usage, errors.New("neither source nor target is given"), "")
 	}
-	defer dst.conn.Close()
-	r := &run{o: o, src: src, dst: dst}
-	if err := r.catalog(ctx); err != nil {
-		return nil, err
+	return r.look(ctx)
+}
+
+// look asks what can be asked of the sides that are there.
+func (r *run) look(ctx context.Context) (*Report, error) {
+	r.report.Version, r.report.Made = ReportVersion, time.Now().UTC()
+	if r.src != nil {
+		if err := r.catalog(ctx); err != nil {
+			return nil, err
+		}
 	}
 	for _, c := range checks {
-		o.Logger.Debug("check", "name", c.name)
+		if !r.reaches(c.needs) {
+			r.report.Unchecked = append(r.report.Unchecked, c.name)
+			continue
+		}
+		r.o.Logger.Debug("check", "name", c.name)
 		if err := c.run(r, ctx); err != nil {
 			return nil, fmt.Errorf("check %s: %w", c.name, err)
 		}
 	}
-	if err := r.plan(ctx); err != nil {
-		return nil, fault.New(fault.Source, fmt.Errorf("plan: %w", err), "")
+	if r.src != nil {
+		if err := r.plan(ctx); err != nil {
+			return nil, fault.New(fault.Source, fmt.Errorf("plan: %w", err), "")
+		}
+		r.report.Source = r.src.Server
 	}
-	r.report.Version, r.report.Made = ReportVersion, time.Now().UTC()
-	r.report.Source, r.report.Target = src.Server, dst.Server
+	if r.dst != nil {
+		r.report.Target = r.dst.Server
+	}
 	return &r.report, nil
+}
+
+// reaches says whether the sides that a check needs are there.
+func (r *run) reaches(needs Side) bool {
+	switch needs {
+	case Source:
+		return r.src != nil
+	case Target:
+		return r.dst != nil
+	case Both:
+		return r.src != nil && r.dst != nil
+	}
+	return true
 }
 
 // catalog reads the tables that will move.
@@ -128,43 +168,50 @@ func oidArray(tables []chunker.Table, keep func(*chunker.Table) bool) string {
 
 // oneCheck is a question with its name.
 type oneCheck struct {
-	name string
-	run  func(*run, context.Context) error
+	name  string
+	needs Side // Source, Target or Both; "" is whichever is there
+	run   func(*run, context.Context) error
 }
 
 // checks are all questions, in the order in which the report answers them.
 var checks = []oneCheck{
-	{"versions", (*run).versions},
-	{"standby", (*run).standby},
-	{"same database", (*run).sameDatabase},
-	{"sessions", (*run).sessions},
-	{"replication connection", (*run).replicationConnection},
-	{"logical decoding", (*run).decoding},
-	{"slot", (*run).slot},
-	{"retention", (*run).retention},
-	{"transactions", (*run).transactions},
-	{"rights on the source", (*run).sourceRights},
-	{"publication", (*run).publication},
-	{"replica identity", (*run).identity},
-	{"row security", (*run).rowSecurity},
-	{"rights on the target", (*run).targetRights},
-	{"replica role", (*run).replicaRole},
-	{"roles", (*run).roles},
-	{"owners", (*run).owners},
-	{"rights on public", (*run).publicRights},
-	{"target empty", (*run).empty},
-	{"extensions", (*run).extensions},
-	{"superuser objects", (*run).superuserObjects},
-	{"tablespaces", (*run).tablespaces},
-	{"encoding", (*run).encoding},
-	{"collation", (*run).collation},
-	{"types", (*run).types},
-	{"large objects", (*run).largeObjects},
-	{"objects", (*run).objects},
-	{"triggers", (*run).triggers},
-	{"settings", (*run).sessionSettings},
-	{"pg_dump", (*run).tools},
-	{"disk", (*run).disk},
+	{"versions", "", (*run).versions},
+	{"minor release", Source, (*run).minorRelease},
+	{"downgrade", Both, (*run).downgrade},
+	{"standby", "", (*run).standby},
+	{"same database", Both, (*run).sameDatabase},
+	{"sessions", "", (*run).sessions},
+	{"replication connection", Source, (*run).replicationConnection},
+	{"logical decoding", Source, (*run).decoding},
+	{"slot", Source, (*run).slot},
+	{"retention", Source, (*run).retention},
+	{"transactions", Source, (*run).transactions},
+	{"rights on the source", Source, (*run).sourceRights},
+	{"publication", Source, (*run).publication},
+	{"replica identity", Source, (*run).identity},
+	{"row security", Source, (*run).rowSecurity},
+	{"rights on the target", Target, (*run).targetRights},
+	{"replica role", Target, (*run).replicaRole},
+	{"roles", Both, (*run).roles},
+	{"owners", Both, (*run).owners},
+	{"rights on public", Both, (*run).publicRights},
+	{"target empty", Both, (*run).empty},
+	{"extensions", Both, (*run).extensions},
+	{"superuser objects", Both, (*run).superuserObjects},
+	{"tablespaces", Both, (*run).tablespaces},
+	{"encoding", Both, (*run).encoding},
+	{"collation versions", "", (*run).collationVersions},
+	{"collation", Both, (*run).collation},
+	{"types", Source, (*run).types},
+	{"money", Both, (*run).money},
+	{"large objects", Source, (*run).largeObjects},
+	{"objects", Source, (*run).objects},
+	{"triggers", Source, (*run).triggers},
+	{"event triggers", Target, (*run).eventTriggers},
+	{"settings", "", (*run).sessionSettings},
+	{"database settings", Both, (*run).databaseSettings},
+	{"pg_dump", Source, (*run).tools},
+	{"disk", Source, (*run).disk},
 }
 
 // add puts a finding into the report.
@@ -188,8 +235,10 @@ func (r *run) risk() Level {
 	return Must
 }
 
-// both gives both sides in turn.
-func (r *run) both() []*side { return []*side{r.src, r.dst} }
+// sides gives the sides that are there, the source first.
+func (r *run) sides() []*side {
+	return slices.DeleteFunc([]*side{r.src, r.dst}, func(s *side) bool { return s == nil })
+}
 
 // qualified is the SQL for the printable name of pg_class c in pg_namespace n.
 const qualified = "n.nspname || '.' || c.relname"

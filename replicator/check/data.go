@@ -9,18 +9,15 @@ import (
 	"replicator/replicator/pg"
 )
 
-// types: what binary COPY cannot carry, and money, whose meaning lies in a setting.
+// types: what binary COPY cannot carry.
 func (r *run) types(context.Context) error {
-	var text, money []string
+	var text []string
 	stream := false
 	for i := range r.tables {
 		t := &r.tables[i]
 		if t.Text {
 			text = append(text, t.String())
 			stream = stream || !t.Late()
-		}
-		if slices.ContainsFunc(t.Columns, func(c chunker.Column) bool { return c.Type == "money" || c.Type == "money[]" }) {
-			money = append(money, t.String())
 		}
 	}
 	if len(text) == 0 {
@@ -32,6 +29,17 @@ func (r *run) types(context.Context) error {
 			f.Text += "; all changes are streamed as text, too, which is slower"
 		}
 		r.add(f)
+	}
+	return nil
+}
+
+// money: what amounts of that type mean lies in a setting.
+func (r *run) money(context.Context) error {
+	var money []string
+	for i := range r.tables {
+		if slices.ContainsFunc(r.tables[i].Columns, func(c chunker.Column) bool { return c.Type == "money" || c.Type == "money[]" }) {
+			money = append(money, r.tables[i].String())
+		}
 	}
 	if from, to := r.src.settings["lc_monetary"], r.dst.settings["lc_monetary"]; len(money) > 0 && from != to {
 		r.add(Finding{ID: "money", Level: Must, Side: Target, Subject: "lc_monetary", Names: money,

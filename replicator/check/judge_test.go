@@ -28,11 +28,13 @@ func TestFaultyMinor(t *testing.T) {
 }
 
 // judge runs one check over a source that is not there.
-func judge(o Options, src, dst side, check func(*run, context.Context) error) *Report {
+func judge(o Options, src, dst side, checks ...func(*run, context.Context) error) *Report {
 	src.name, dst.name = Source, Target
 	r := &run{o: o, src: &src, dst: &dst}
-	if err := check(r, context.Background()); err != nil {
-		panic(err) // these checks ask nobody
+	for _, check := range checks {
+		if err := check(r, context.Background()); err != nil {
+			panic(err) // these checks ask nobody
+		}
 	}
 	return &r.report
 }
@@ -54,7 +56,8 @@ func TestVersions(t *testing.T) {
 		{160010, 150018, true, "downgrade", Both, Must},
 		{150018, 180004, false, "downgrade", Both, OK},
 	} {
-		r := judge(Options{AcceptRisk: tt.risk}, side{Server: Server{Version: tt.src}}, side{Server: Server{Version: tt.dst}}, (*run).versions)
+		r := judge(Options{AcceptRisk: tt.risk}, side{Server: Server{Version: tt.src}}, side{Server: Server{Version: tt.dst}},
+			(*run).versions, (*run).minorRelease, (*run).downgrade)
 		if f := r.find(tt.id, tt.side); f == nil || f.Level != tt.want {
 			t.Errorf("%d to %d, risk %v: %+v, want %s %s", tt.src, tt.dst, tt.risk, f, tt.id, tt.want)
 		}

@@ -12,10 +12,12 @@ const ReportVersion = 1
 type Report struct {
 	Version  int       `json:"version"`
 	Made     time.Time `json:"made"`
-	Source   Server    `json:"source"`
-	Target   Server    `json:"target"`
+	Source   Server    `json:"source,omitzero"` // absent: not looked at
+	Target   Server    `json:"target,omitzero"`
 	Findings []Finding `json:"findings"`
-	Plan     Plan      `json:"plan"`
+	// Unchecked are the questions that were not asked, because they take the side that was not given.
+	Unchecked []string `json:"unchecked,omitempty"`
+	Plan      Plan     `json:"plan,omitzero"` // takes the source
 }
 
 // MustFix reports whether something must be fixed before the database can be moved: exit code 3.

@@ -6,7 +6,7 @@ import (
 )
 
 // rowSecurity: policies hide rows from everybody but a table's owner, superusers and BYPASSRLS. Our
-// sessions make that an error and never a silent loss; here it is told beforehand, for both sides.
+// sessions make that an error and never a silent loss; here it is told beforehand, for the sides that are there.
 func (r *run) rowSecurity(ctx context.Context) error {
 	rows, err := r.src.query(ctx, `SELECT `+qualified+`, c.relforcerowsecurity, pg_has_role(c.relowner, 'USAGE'), o.rolname
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
@@ -29,7 +29,7 @@ func (r *run) rowSecurity(ctx context.Context) error {
 			hidden[1] = append(hidden[1], row[0])
 		}
 	}
-	for i, s := range r.both() {
+	for i, s := range r.sides() {
 		if s.seesAll() || len(hidden[i]) == 0 {
 			r.ok("row-security", s.name, "row security", "hides nothing from the role (%s with policies)", count(len(rows), "table"))
 			continue
@@ -44,6 +44,9 @@ func (r *run) rowSecurity(ctx context.Context) error {
 // inherited tells which of these roles' rights the target role has without SET ROLE. Roles that the
 // target does not know are left out.
 func (r *run) inherited(ctx context.Context, owners []string) (map[string]bool, error) {
+	if r.dst == nil {
+		return nil, nil
+	}
 	rows, err := r.dst.query(ctx, `SELECT rolname, pg_has_role(oid, 'USAGE') FROM pg_roles WHERE rolname = ANY ($1::text[])`, textArray(owners))
 	if err != nil {
 		return nil, err

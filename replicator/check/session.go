@@ -18,7 +18,7 @@ func (r *run) sameDatabase(ctx context.Context) error {
 		return nil
 	}
 	var ids [2]string
-	for i, s := range r.both() {
+	for i, s := range r.sides() {
 		id, err := s.value(ctx, "SELECT system_identifier FROM pg_control_system()")
 		if err != nil && pg.State(err) != "42501" {
 			return err
@@ -38,7 +38,7 @@ const sessionsBeyondJobs = 6
 
 // sessions: room for ours, nothing in between, and nobody listening.
 func (r *run) sessions(ctx context.Context) error {
-	for _, s := range r.both() {
+	for _, s := range r.sides() {
 		if err := r.room(ctx, s); err != nil {
 			return err
 		}

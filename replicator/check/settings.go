@@ -12,13 +12,13 @@ import (
 // sessionSettings: our sessions set what they rely on; here is what they cannot set, and what
 // would put values into the servers' logs.
 func (r *run) sessionSettings(ctx context.Context) error {
-	for _, s := range r.both() {
+	for _, s := range r.sides() {
 		if err := r.roleSettings(ctx, s); err != nil {
 			return err
 		}
 		r.logging(s)
 	}
-	return r.databaseSettings(ctx)
+	return nil
 }
 
 // databaseSettings: pg_dump leaves out what ALTER DATABASE and ALTER ROLE IN DATABASE have set, and

@@ -23,6 +23,10 @@ func (r *Report) WriteText(w io.Writer, tty bool) error {
 		name string
 		of   *Server
 	}{{"source", &r.Source}, {"target", &r.Target}} {
+		if s.of.Version == 0 {
+			fmt.Fprintf(b, "%s  not looked at\n", s.name)
+			continue
+		}
 		fmt.Fprintf(b, "%s  PostgreSQL %s, database %s, role %s\n", s.name, s.of.Release, s.of.Database, s.of.Role)
 	}
 	fmt.Fprintf(b, "\n%-8s  %-6s  %s\n", "LEVEL", "SIDE", "FINDING")
@@ -33,9 +37,28 @@ func (r *Report) WriteText(w io.Writer, tty bool) error {
 			}
 		}
 	}
-	fmt.Fprintf(b, "\n%d must fix, %d to note, %d ok\n\n", r.count(Must), r.count(Note), r.count(OK))
-	r.Plan.write(b)
+	fmt.Fprintf(b, "\n%d must fix, %d to note, %d ok\n", r.count(Must), r.count(Note), r.count(OK))
+	r.writeUnchecked(b)
+	if r.Source.Version != 0 || len(r.Plan.Tables) > 0 {
+		b.WriteByte('\n')
+		r.Plan.write(b)
+	}
 	return b.Flush()
+}
+
+// writeUnchecked says what one side alone cannot tell, and where to ask for it.
+func (r *Report) writeUnchecked(b *bufio.Writer) {
+	if len(r.Unchecked) == 0 {
+		return
+	}
+	missing := Source
+	if r.Source.Version != 0 {
+		missing = Target
+	}
+	text := fmt.Sprintf("Only one side was looked at. Not checked: %s. Run check with --%s where that database can be reached,"+
+		" and once with both where both can; else seed stops at what is wrong when it gets to it.",
+		strings.Join(r.Unchecked, ", "), missing)
+	fmt.Fprintf(b, "\n%s\n", strings.Join(wrap(text), "\n"))
 }
 
 // indent is where the text of a finding starts.

@@ -5,8 +5,7 @@ import (
 	"fmt"
 )
 
-// triggers: those that fire even for a replica wait until catch-up; event triggers of the target
-// would fire at our own statements.
+// triggers: those that fire even for a replica wait until catch-up.
 func (r *run) triggers(ctx context.Context) error {
 	rows, err := r.inScope(ctx, `SELECT `+qualified+` || '.' || t.tgname FROM pg_trigger t
 			JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -18,7 +17,12 @@ func (r *run) triggers(ctx context.Context) error {
 		r.add(Finding{ID: "triggers", Level: Note, Side: Source, Subject: "triggers", Names: names,
 			Text: fmt.Sprintf("%s ENABLE ALWAYS or ENABLE REPLICA, made at catch-up: %s", count(len(names), "trigger"), few(names))})
 	}
-	rows, err = r.dst.query(ctx, "SELECT evtname, format('ALTER EVENT TRIGGER %I DISABLE', evtname) FROM pg_event_trigger WHERE evtenabled <> 'D' ORDER BY 1")
+	return nil
+}
+
+// eventTriggers of the target would fire at our own statements.
+func (r *run) eventTriggers(ctx context.Context) error {
+	rows, err := r.dst.query(ctx, "SELECT evtname, format('ALTER EVENT TRIGGER %I DISABLE', evtname) FROM pg_event_trigger WHERE evtenabled <> 'D' ORDER BY 1")
 	if err != nil {
 		return err
 	}

@@ -27,9 +27,13 @@ func faultyMinor(version int) (sound string, faulty bool) {
 }
 
 func (r *run) versions(context.Context) error {
-	for _, s := range r.both() {
+	for _, s := range r.sides() {
 		r.version(s)
 	}
+	return nil
+}
+
+func (r *run) minorRelease(context.Context) error {
 	if sound, faulty := faultyMinor(r.src.Version); faulty {
 		r.add(Finding{ID: "minor-release", Level: r.risk(), Side: Source, Subject: "minor release",
 			Text: fmt.Sprintf("PostgreSQL %s has known faults in logical decoding: it can lose changes or fail while decoding", r.src.Release),
@@ -37,6 +41,10 @@ func (r *run) versions(context.Context) error {
 	} else {
 		r.ok("minor-release", Source, "minor release", "no known fault in logical decoding")
 	}
+	return nil
+}
+
+func (r *run) downgrade(context.Context) error {
 	if r.dst.major() < r.src.major() {
 		r.add(Finding{ID: "downgrade", Level: Must, Side: Both, Subject: "major versions",
 			Text: fmt.Sprintf("the target is older (%d) than the source (%d)", r.dst.major(), r.src.major()),
@@ -64,7 +72,7 @@ func (r *run) version(s *side) {
 
 // standby: a standby's snapshots do not list the transactions in progress, and it takes no publication.
 func (r *run) standby(context.Context) error {
-	for _, s := range r.both() {
+	for _, s := range r.sides() {
 		if s.recovery {
 			r.add(Finding{ID: "standby", Level: Must, Side: s.name, Subject: "primary",
 				Text: "the server is a standby", Hint: "give the primary's address"})
