@@ -264,8 +264,14 @@ func TestScanEnds(t *testing.T) {
 		t.Errorf("locked: %v", err)
 	}
 	p.src.do(t, "ROLLBACK")
+	p.src.alone(t)
+}
+
+// alone waits until every other session of the database has ended.
+func (d *database) alone(t *testing.T) {
+	t.Helper()
 	const others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
-	for p.src.value(t, others) != "0" {
+	for d.value(t, others) != "0" {
 		if err := pg.Pause(t.Context(), 10*time.Millisecond); err != nil {
 			t.Fatal("sessions are left behind")
 		}
@@ -305,5 +311,26 @@ func TestSample(t *testing.T) {
 	// 5 % are 205 buckets, so that the last turn begins with four of the first again.
 	if rows < 5000 || rows > 5050 || found < 1 || found > 2 {
 		t.Fatalf("20 turns saw %d of 5000 rows and %d differences", rows, found)
+	}
+}
+
+// TestEveryBlockOnce: parts are ranges of blocks to the server as well, and no scans of the whole heap.
+func TestEveryBlockOnce(t *testing.T) {
+	t.Parallel()
+	for _, version := range []int{15, 18} {
+		p := newPair(t, version, version)
+		src, _ := p.sides(large(t, p.src, false))
+		src.Jobs = 4
+		const read = "SELECT seq_scan || ' scans ' || seq_tup_read FROM pg_stat_user_tables WHERE relname = 'large'"
+		p.src.do(t, "VACUUM ANALYZE large")
+		p.src.do(t, "SELECT pg_stat_reset()")
+		if _, err := src.Fingerprint(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		// A session reports what it read when it ends.
+		p.src.alone(t)
+		if got := p.src.value(t, read); got != "0 scans 120000" {
+			t.Errorf("PostgreSQL %d: %s", version, got)
+		}
 	}
 }
