@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,16 +49,6 @@ func server(t testing.TB, version int) *cluster.Cluster {
 	}
 	shared.open[version] = c
 	return c
-}
-
-// seeded is the source of a random test, printed so that it can be replayed.
-func seeded(t testing.TB) *rand.Rand {
-	seed := rand.Uint64()
-	if s, err := strconv.ParseUint(os.Getenv("REPLICATOR_SEED"), 10, 64); err == nil {
-		seed = s
-	}
-	t.Logf("REPLICATOR_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
 }
 
 var databases atomic.Int64

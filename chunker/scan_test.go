@@ -321,7 +321,7 @@ func TestEveryBlockOnce(t *testing.T) {
 		p := newPair(t, version, version)
 		src, _ := p.sides(large(t, p.src, false))
 		src.Jobs = 4
-		const read = "SELECT seq_scan || ' scans ' || seq_tup_read FROM pg_stat_user_tables WHERE relname = 'large'"
+		const read = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'large'"
 		p.src.do(t, "VACUUM ANALYZE large")
 		p.src.do(t, "SELECT pg_stat_reset()")
 		if _, err := src.Fingerprint(t.Context(), nil); err != nil {
@@ -329,8 +329,8 @@ func TestEveryBlockOnce(t *testing.T) {
 		}
 		// A session reports what it read when it ends.
 		p.src.alone(t)
-		if got := p.src.value(t, read); got != "0 scans 120000" {
-			t.Errorf("PostgreSQL %d: %s", version, got)
+		if got := p.src.value(t, read); got != "120000" {
+			t.Errorf("PostgreSQL %d read %s rows to give 120000", version, got)
 		}
 	}
 }
