@@ -46,7 +46,7 @@ func (o *CatchupOptions) Validate() error {
 	return fault.New(fault.Usage, errors.Join(
 		required("dir", o.Dir),
 		oneOf("fence", string(o.Fence), string(source.FenceDatabase), string(source.FenceOperator)),
-		oneOf("verify", string(o.Verify), string(catchup.VerifyFull), string(catchup.VerifyLate), string(catchup.VerifyNone)),
+		oneOf("verify", string(o.Verify), string(catchup.VerifyChanged), string(catchup.VerifyFull), string(catchup.VerifyLate), string(catchup.VerifyNone)),
 	), "see replicator catchup --help")
 }
 

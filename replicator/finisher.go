@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"replicator/checksum"
 	"replicator/chunker"
@@ -162,6 +165,63 @@ func (f *finisher) Fingerprints(ctx context.Context, t *chunker.Table) (src, tgt
 		return errors.Join(serr, terr)
 	})
 	return src, tgt, err
+}
+
+// lookedUp is how many keys are looked up at once.
+const lookedUp = 5000
+
+// Changed compares the rows of a table that changed since it was proved equal, up to the fence.
+func (f *finisher) Changed(ctx context.Context, t *chunker.Table, fence wal.LSN) (src, tgt checksum.Set, proved bool, err error) {
+	if t.Ordinal >= len(f.planned) || t.Late() {
+		return src, tgt, false, nil
+	}
+	keys, proved, err := f.touch.touched(ctx, t.Ordinal, fence)
+	if err != nil || !proved {
+		return src, tgt, false, err
+	}
+	err = f.persist(ctx, "compare changed rows of "+t.String(), func() error {
+		src, tgt, err = f.lookup(ctx, t, keys)
+		return err
+	})
+	return src, tgt, true, err
+}
+
+// lookup is the fingerprints of rows with certain keys on both sides.
+func (f *finisher) lookup(ctx context.Context, t *chunker.Table, keys [][]byte) (src, tgt checksum.Set, err error) {
+	sources := newLender(f.source, f.o.Jobs)
+	defer sources.close()
+	secret := f.touch.secret
+	var mu sync.Mutex
+	add := func(to *checksum.Set, f *checksum.Fingerprint) {
+		mu.Lock()
+		defer mu.Unlock()
+		to.Merge(f.Total())
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(2 * f.o.Jobs)
+	for batch := range slices.Chunk(keys, lookedUp) {
+		g.Go(func() error {
+			conn, err := sources.take(gctx, "compare")
+			if err != nil {
+				return err
+			}
+			defer conn.giveBack()
+			scan := chunker.Scan{Table: t, Secret: secret}
+			sum, err := scan.Lookup(gctx, conn.Conn, batch)
+			if err == nil {
+				add(&src, sum)
+			}
+			return err
+		})
+		g.Go(func() error {
+			sum, err := f.end.Lookup(gctx, t, secret, batch)
+			if err == nil {
+				add(&tgt, sum)
+			}
+			return err
+		})
+	}
+	return src, tgt, g.Wait()
 }
 
 // Open makes the target's phase open, first in the target itself: that row is the truth (I7).

@@ -50,6 +50,7 @@ type job struct {
 
 	begin  wal.LSN      // where the slot, and so the change log, begins
 	marker markerRecord // of the consistent point, once it is written
+	touch  *toucher     // once the target follows
 
 	owns      bool          // the target is opened by this run
 	replica   bool          // foreign keys and triggers do not fire for our role

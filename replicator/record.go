@@ -51,6 +51,7 @@ const (
 	keySecret     = "secret"   // of the fingerprints
 	keyVerify     = "verify"   // the last verification, or the one under way
 	keyVerified   = "verified" // those that ended
+	keyTouches    = "touches"  // what was proved equal, and how far the notes of changed rows go
 )
 
 // slotRecord is written before the slot is made and completed after it.

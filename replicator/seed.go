@@ -262,6 +262,15 @@ func (j *job) constrain(ctx context.Context) error {
 
 // followPhase applies until ctx ends, the action is through, or a catch-up has opened the target.
 func (j *job) followPhase(ctx context.Context, action func(context.Context) error) error {
+	t, err := j.newToucher()
+	if err != nil {
+		return err
+	}
+	notes, err := t.open()
+	if err != nil {
+		return err
+	}
+	j.touch = t
 	close(j.following) // before anybody can see the phase and ask for a catch-up
 	phase := status.Following
 	fenced, err := j.isFenced()
@@ -279,6 +288,7 @@ func (j *job) followPhase(ctx context.Context, action func(context.Context) erro
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return j.rounds(ctx) })
+	g.Go(func() error { return j.touch.run(ctx, notes) })
 	g.Go(func() error {
 		if action != nil {
 			if err := action(ctx); err != nil {

@@ -16,6 +16,7 @@ import (
 	"replicator/replicator/schema"
 	"replicator/replicator/source"
 	"replicator/replicator/verify"
+	"replicator/wal"
 )
 
 // VerifyOptions say which job is verified and how.
@@ -162,8 +163,12 @@ func (v *verifier) Tables(ctx context.Context, patterns []string) (tables []*chu
 	return tables, late, nil
 }
 
-// Align implements verify.Job.
+// Align implements verify.Job. Changes of the tables are noted from before: so none is missed after
+// the point at which they are found equal.
 func (v *verifier) Align(ctx context.Context, tables []*chunker.Table) (*verify.Aligned, error) {
+	for _, t := range tables {
+		v.touch.watch(t, v.text)
+	}
 	resume := v.standstill()
 	began := time.Now()
 	m, err := v.meet(ctx, tables)
@@ -238,6 +243,14 @@ func ctids(list []chunker.Located) []string {
 		out[i] = list[i].CTID
 	}
 	return out
+}
+
+// Found implements verify.Job.
+func (v *verifier) Found(t *chunker.Table, lsn wal.LSN, equal bool) error {
+	if equal {
+		return v.touch.prove(t.Ordinal, lsn)
+	}
+	return v.touch.disprove(t.Ordinal)
 }
 
 // Keep implements verify.Job: the last report is kept, and the history of those that ended.

@@ -41,6 +41,9 @@ type Job interface {
 	Tables(ctx context.Context) ([]chunker.Table, error)
 	// Fingerprints reads a table on both sides.
 	Fingerprints(ctx context.Context, t *chunker.Table) (src, tgt checksum.Set, err error)
+	// Changed reads on both sides the rows that changed since the table was proved equal, up to the
+	// fence; proved is false where that was never done, or is void.
+	Changed(ctx context.Context, t *chunker.Table, fence wal.LSN) (src, tgt checksum.Set, proved bool, err error)
 
 	// Open makes the target the one that takes writes. There is no way back from here.
 	Open(ctx context.Context) error
@@ -62,11 +65,13 @@ type Options struct {
 // Verify is what is compared before the target opens.
 type Verify string
 
-// What is compared: every table in full, only those copied at the fence, nothing.
+// What is compared: of tables that a verification has proved equal the rows that changed since, and
+// all others in full; every table in full; only those copied at the fence; nothing.
 const (
-	VerifyFull Verify = "full"
-	VerifyLate Verify = "late"
-	VerifyNone Verify = "none"
+	VerifyChanged Verify = "changed"
+	VerifyFull    Verify = "full"
+	VerifyLate    Verify = "late"
+	VerifyNone    Verify = "none"
 )
 
 // DefaultMaxLag is what apply drains in about a minute: with more it is too early to stop the wards.

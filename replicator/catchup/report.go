@@ -87,7 +87,8 @@ type TableResult struct {
 	SourceFingerprint string `json:"source_fingerprint,omitempty"`
 	TargetFingerprint string `json:"target_fingerprint,omitempty"`
 	Equal             bool   `json:"equal"`
-	Late              bool   `json:"late,omitempty"` // copied at the fence
+	Late              bool   `json:"late,omitempty"`    // copied at the fence
+	Changed           bool   `json:"changed,omitempty"` // only the rows that changed since it was proved equal were compared
 }
 
 // Compared reports whether both sides of the table were read.

@@ -20,6 +20,7 @@ const (
 	kindName
 	kindPlan
 	kindCount
+	kindTouched
 )
 
 func nameKey(name string) []byte { return append([]byte{kindName}, name...) }

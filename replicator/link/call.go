@@ -50,6 +50,7 @@ const (
 	methodViewRows     = "ViewRows"
 	methodViewLocate   = "ViewLocate"
 	methodMend         = "Mend"
+	methodLookup       = "Lookup"
 	methodReceipt      = "Receipt"
 	methodReset        = "Reset"
 	methodStep         = "Step"

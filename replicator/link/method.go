@@ -44,6 +44,7 @@ var methods = map[string]method{
 	methodMend: as(true, func(ctx context.Context, s *session, a mendArgs) (any, error) {
 		return nothing{}, s.end.Mend(ctx, a.Table, a.Remove, a.Rows)
 	}),
+	methodLookup: as(true, func(ctx context.Context, s *session, a lookupArgs) (any, error) { return s.lookup(ctx, a) }),
 	methodReceipt: as(true, func(ctx context.Context, s *session, a receiptArgs) (any, error) {
 		if err := s.awaitWriters(ctx, chunkKey{a.Table, a.Chunk}); err != nil {
 			return nil, err

@@ -96,6 +96,35 @@ func (r *Remote) Mend(ctx context.Context, t *chunker.Table, remove []string, ro
 	return err
 }
 
+// lookupArgs hold keys of rows.
+type lookupArgs struct {
+	Table  *chunker.Table
+	Secret []byte
+	Keys   [][]byte
+}
+
+// Lookup implements target.End.
+func (r *Remote) Lookup(ctx context.Context, t *chunker.Table, secret checksum.Secret, keys [][]byte) (*checksum.Fingerprint, error) {
+	raw, err := do[lookupArgs, []byte](ctx, r, methodLookup, lookupArgs{t, secret[:], keys})
+	if err != nil {
+		return nil, err
+	}
+	f := new(checksum.Fingerprint)
+	return f, f.UnmarshalBinary(raw)
+}
+
+func (s *session) lookup(ctx context.Context, a lookupArgs) ([]byte, error) {
+	var secret checksum.Secret
+	if copy(secret[:], a.Secret) != len(secret) || a.Table == nil {
+		return nil, damaged("no table or key")
+	}
+	f, err := s.end.Lookup(ctx, a.Table, secret, a.Keys)
+	if err != nil {
+		return nil, err
+	}
+	return f.MarshalBinary()
+}
+
 // mendArgs hold rows: they travel, and are kept nowhere.
 type mendArgs struct {
 	Table  *chunker.Table

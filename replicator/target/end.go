@@ -44,6 +44,8 @@ type End interface {
 	Mend(ctx context.Context, t *chunker.Table, remove []string, rows []byte) error
 	// Fingerprint reads a whole table, as text or as binary; jobs sessions share the work.
 	Fingerprint(ctx context.Context, t *chunker.Table, text bool, jobs int) (checksum.Set, error)
+	// Lookup is the fingerprint of the rows of a table with these keys, see chunker.Scan.Lookup.
+	Lookup(ctx context.Context, t *chunker.Table, secret checksum.Secret, keys [][]byte) (*checksum.Fingerprint, error)
 	// SetSequences sets the sequences' positions.
 	SetSequences(ctx context.Context, seqs []schema.SequenceValue) error
 	// Facts tells what the target is.

@@ -58,6 +58,19 @@ func (l *Local) Fingerprint(ctx context.Context, t *chunker.Table, text bool, jo
 	return set, nil
 }
 
+// Lookup implements End.
+func (l *Local) Lookup(ctx context.Context, t *chunker.Table, secret checksum.Secret, keys [][]byte) (sum *checksum.Fingerprint, err error) {
+	err = l.lookups.use(ctx, func(c *pg.Conn) error {
+		s := chunker.Scan{Table: t, Secret: secret}
+		sum, err = s.Lookup(ctx, c, keys)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("on the target: %w", err)
+	}
+	return sum, nil
+}
+
 // SetSequences implements End.
 func (l *Local) SetSequences(ctx context.Context, seqs []schema.SequenceValue) error {
 	return l.transaction(ctx, l.plain, func(c *pg.Conn) error {

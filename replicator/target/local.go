@@ -32,6 +32,7 @@ type Local struct {
 	lock    *pg.Conn // holds the advisory lock of the job
 	plain   *sessions
 	writers *sessions
+	lookups *sessions
 }
 
 // New connects to nothing yet.
@@ -42,6 +43,7 @@ func New(cfg Config) *Local {
 	}
 	l.plain = &sessions{open: func(ctx context.Context) (*pg.Conn, error) { return l.work(ctx, "work") }}
 	l.writers = &sessions{open: l.writer}
+	l.lookups = &sessions{open: l.reader}
 	return l
 }
 
@@ -243,6 +245,7 @@ func (l *Local) SetPhase(ctx context.Context, phase string) error {
 func (l *Local) Close() error {
 	l.plain.close()
 	l.writers.close()
+	l.lookups.close()
 	if l.lock != nil {
 		return l.lock.Close()
 	}

@@ -25,6 +25,8 @@ type Job interface {
 	// Repair copies rows from the source at a safe point: those with these key hashes. It returns how
 	// many rows it removed and wrote.
 	Repair(ctx context.Context, t *chunker.Table, rows []checksum.KeyHash) (int, error)
+	// Found is told whether all rows of a table were equal as of lsn.
+	Found(t *chunker.Table, lsn wal.LSN, equal bool) error
 	// Keep keeps the report, as far as it is.
 	Keep(r *Report) error
 }
@@ -124,7 +126,7 @@ func (r *run) group(ctx context.Context, tables []*chunker.Table) error {
 			if !found.Equal && r.o.Repair {
 				broken = append(broken, t)
 			}
-			if err := r.add(found); err != nil {
+			if err := r.add(t, found); err != nil {
 				return err
 			}
 		}
@@ -149,7 +151,12 @@ func (r *run) aligned(ctx context.Context, tables []*chunker.Table, f func(*Alig
 }
 
 // add puts a comparison into the report, in the place of an older one of the table.
-func (r *run) add(t *Table) error {
+func (r *run) add(of *chunker.Table, t *Table) error {
+	if r.o.Sample == 0 || !t.Equal {
+		if err := r.job.Found(of, t.LSN, t.Equal); err != nil {
+			return err
+		}
+	}
 	if old := r.report.find(t.Name); old != nil {
 		*old = *t
 	} else {
@@ -243,6 +250,6 @@ func (r *run) repair(ctx context.Context, t *chunker.Table) error {
 			return fmt.Errorf("compare %s: %w", t, err)
 		}
 		again.Repaired = n
-		return r.add(again)
+		return r.add(t, again)
 	})
 }

@@ -1,0 +1,377 @@
+package replicator
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"replicator/checksum"
+	"replicator/checksum/frame"
+	"replicator/chunker"
+	"replicator/replicator/checkpoint"
+	"replicator/replicator/pg"
+	"replicator/wal"
+	"replicator/wal/changelog"
+	"replicator/wal/pgoutput"
+)
+
+// touches says which tables have been proved equal, and that the keys of rows that changed since are
+// noted in the store: at the fence only those rows need to be compared.
+type touches struct {
+	UpTo   wal.LSN        `json:"up_to"` // every change that committed at or before it is noted
+	Tables map[int]proved `json:"tables"`
+}
+
+// proved is a table whose changes are noted. Without Clean nothing is proved yet.
+type proved struct {
+	Clean wal.LSN   `json:"clean"` // both sides were equal as of here
+	At    time.Time `json:"at,omitzero"`
+	Keys  int       `json:"keys"` // noted
+}
+
+// mostTouched is how many keys of a table are noted: beyond it comparing the whole table is no slower,
+// and the store would grow without bound.
+const mostTouched = 2_000_000
+
+// Bounds of what is noted in one write of the store.
+const (
+	touchBatch = 20_000
+	touchEvery = 250 * time.Millisecond
+)
+
+// toucher notes the keys of rows as the target applies their changes. It reads the change log by
+// itself, never further than what is applied: a table that is being proved cannot have lost a change.
+type toucher struct {
+	*job
+	secret checksum.Secret
+
+	mu    sync.Mutex
+	state touches
+
+	hasher *checksum.RowHasher
+	known  map[uint32]*touchedTable // by relation id; nil is none of ours
+	msg    pgoutput.Message
+	commit wal.LSN // of the transaction being read
+	end    wal.LSN // of the last one that was read whole
+	batch  map[noteKey]checkpoint.Touched
+	wrote  time.Time
+}
+
+type noteKey struct {
+	table int
+	hash  checksum.KeyHash
+}
+
+// touchedTable is where a relation has its key columns.
+type touchedTable struct {
+	*chunker.Table
+	at []int
+}
+
+func (j *job) newToucher() (*toucher, error) {
+	t := &toucher{job: j, known: map[uint32]*touchedTable{}, batch: map[noteKey]checkpoint.Touched{}}
+	v, err := j.newVerifier()
+	if err != nil {
+		return nil, err
+	}
+	t.secret, t.hasher = v.secret, checksum.NewRowHasher(v.secret)
+	_, err = j.store.Get(keyTouches, &t.state)
+	if t.state.Tables == nil {
+		t.state.Tables = map[int]proved{}
+	}
+	return t, err
+}
+
+// open begins to read where the notes end, or at what is applied where nothing is proved. From then on
+// the log is not trimmed beyond what is noted, so it comes before anybody applies.
+func (t *toucher) open() (*changelog.Reader, error) {
+	t.job.mu.Lock()
+	applied := t.applied
+	t.job.mu.Unlock()
+	if len(t.state.Tables) == 0 {
+		t.state.UpTo = applied
+	}
+	r, err := t.changes.Reader(max(t.state.UpTo, t.begin))
+	if errors.Is(err, changelog.ErrTrimmed) {
+		// What lies between is not known: every proof is void.
+		t.log.Warn("the notes of changed rows have a gap: tables are compared in full until they are verified again", "error", err)
+		for table := range t.state.Tables {
+			if err := t.forget(table); err != nil {
+				return nil, err
+			}
+		}
+		t.state.UpTo = applied
+		r, err = t.changes.Reader(max(applied, t.begin))
+	}
+	t.end = t.state.UpTo
+	return r, err
+}
+
+// run notes until ctx ends.
+func (t *toucher) run(ctx context.Context, r *changelog.Reader) error {
+	defer r.Close()
+	var raw []byte
+	for {
+		sealed, err := t.next(ctx, r)
+		if err != nil {
+			return errors.Join(err, t.flush())
+		}
+		var h frame.Header
+		if h, raw, err = frame.Open(sealed, raw); err != nil {
+			return fmt.Errorf("open frame of changes: %w", err)
+		}
+		if err := t.awaitApplied(ctx, h.Last); err != nil {
+			return errors.Join(err, t.flush())
+		}
+		if err := changelog.Records(raw, t.record); err != nil {
+			return err
+		}
+		if len(t.batch) >= touchBatch || time.Since(t.wrote) > touchEvery {
+			if err := t.flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// next waits for a frame; what is noted is written when none comes.
+func (t *toucher) next(ctx context.Context, r *changelog.Reader) ([]byte, error) {
+	bounded, cancel := context.WithTimeout(ctx, touchEvery)
+	defer cancel()
+	for {
+		sealed, err := r.Next(bounded)
+		if err == nil || ctx.Err() != nil || bounded.Err() == nil {
+			return sealed, err
+		}
+		if err := t.flush(); err != nil {
+			return nil, err
+		}
+		return r.Next(ctx)
+	}
+}
+
+// awaitApplied waits until the target has applied everything up to lsn.
+func (t *toucher) awaitApplied(ctx context.Context, lsn wal.LSN) error {
+	for {
+		t.job.mu.Lock()
+		applied, moved := t.applied, t.moved
+		t.job.mu.Unlock()
+		if applied >= lsn {
+			return nil
+		}
+		if err := t.flush(); err != nil {
+			return err
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// record notes what one record of the log touches.
+func (t *toucher) record(lsn wal.LSN, kind changelog.RecordKind, msg []byte) error {
+	if kind == changelog.Mark {
+		t.end = max(t.end, lsn)
+	}
+	if kind != changelog.Message {
+		return nil
+	}
+	if err := pgoutput.Decode(msg, &t.msg); err != nil {
+		return fmt.Errorf("change log at %s: %w", lsn, err)
+	}
+	m := &t.msg
+	switch m.Kind {
+	case 'B':
+		t.commit = m.Begin.FinalLSN
+	case 'C':
+		t.end = max(t.end, m.Commit.EndLSN)
+	case 'R':
+		t.describe(m.Relation)
+	case 'I', 'U', 'D':
+		return t.row(m)
+	case 'T':
+		for _, id := range m.Relations {
+			if tab := t.known[id]; tab != nil {
+				if err := t.unprove(tab.Ordinal, "it was truncated"); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// describe learns where a relation has the columns of the key.
+func (t *toucher) describe(r *pgoutput.Relation) {
+	t.known[r.ID] = nil
+	tab := t.table(r.Schema, r.Name)
+	if tab == nil || !chunker.ByKey(tab, false) {
+		return
+	}
+	known := &touchedTable{Table: tab}
+	for _, name := range tab.Key {
+		i := slices.IndexFunc(r.Columns, func(c pgoutput.Column) bool { return c.Name == name })
+		if i < 0 {
+			return
+		}
+		known.at = append(known.at, i)
+	}
+	t.known[r.ID] = known
+}
+
+// row notes the keys of a changed row: the new one, and the old one where that travels.
+func (t *toucher) row(m *pgoutput.Message) error {
+	tab := t.known[m.RelationID]
+	if tab == nil || !t.noted(tab.Ordinal) {
+		return nil
+	}
+	for _, values := range [][]pgoutput.Value{m.Old, m.New} {
+		if len(values) == 0 {
+			continue
+		}
+		key, ok := tab.image(values)
+		if !ok {
+			return t.unprove(tab.Ordinal, "a key did not travel with its change")
+		}
+		h := t.hasher.Key(key)
+		t.batch[noteKey{tab.Ordinal, h}] = checkpoint.Touched{Table: tab.Ordinal, Hash: h, LSN: t.commit, Key: key}
+	}
+	return nil
+}
+
+// image is the key's image as COPY has it.
+func (t *touchedTable) image(values []pgoutput.Value) (key []byte, ok bool) {
+	for _, i := range t.at {
+		if i >= len(values) || values[i].Kind != pgoutput.Binary {
+			return nil, false
+		}
+		key = binary.BigEndian.AppendUint32(key, uint32(len(values[i].Data)))
+		key = append(key, values[i].Data...)
+	}
+	return key, true
+}
+
+func (t *toucher) noted(table int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.state.Tables[table]
+	return ok
+}
+
+// flush writes what is noted, and how far the notes go.
+func (t *toucher) flush() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wrote = time.Now()
+	if t.end <= t.state.UpTo && len(t.batch) == 0 {
+		return nil
+	}
+	var list []checkpoint.Touched
+	for k, v := range t.batch {
+		if _, ok := t.state.Tables[k.table]; ok {
+			list = append(list, v)
+		}
+	}
+	clear(t.batch)
+	if len(list) == 0 && len(t.state.Tables) == 0 {
+		t.state.UpTo = t.end // nothing is proved: nobody needs to know it after a restart
+		return nil
+	}
+	t.state.UpTo = t.end
+	fresh, err := t.store.Touch(list, keyTouches, t.state)
+	if err != nil {
+		return err
+	}
+	for table, n := range fresh {
+		p := t.state.Tables[table]
+		p.Keys += n
+		t.state.Tables[table] = p
+		if p.Keys > mostTouched {
+			t.log.Warn("more rows changed than are noted: the table is compared in full until it is verified again", "table", t.planned[table].String(), "keys", p.Keys)
+			if err := t.forget(table); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unprove forgets that a table was proved equal.
+func (t *toucher) unprove(table int, why string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, ok := t.state.Tables[table]; !ok {
+		return nil
+	}
+	t.log.Info("the table is compared in full until it is verified again", "table", t.planned[table].String(), "why", why)
+	return t.forget(table)
+}
+
+// forget drops a table and its notes; t.mu is held.
+func (t *toucher) forget(table int) error {
+	delete(t.state.Tables, table)
+	_, err := t.store.Untouch(table, 0, keyTouches, t.state)
+	return err
+}
+
+// watch has the changes of a table noted from now on, ahead of proving it.
+func (t *toucher) watch(table *chunker.Table, text bool) {
+	if !chunker.ByKey(table, text) {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, ok := t.state.Tables[table.Ordinal]; !ok {
+		t.state.Tables[table.Ordinal] = proved{}
+	}
+}
+
+// prove notes that both sides of a table were equal as of lsn: changes before it need no comparison.
+func (t *toucher) prove(table int, lsn wal.LSN) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, ok := t.state.Tables[table]
+	if !ok {
+		return nil // it was truncated meanwhile, or cannot be looked up by its key
+	}
+	p.Clean, p.At = lsn, time.Now().UTC()
+	t.state.Tables[table] = p
+	left, err := t.store.Untouch(table, lsn, keyTouches, t.state)
+	p.Keys = left
+	t.state.Tables[table] = p
+	return err
+}
+
+// disprove forgets a table that was found different.
+func (t *toucher) disprove(table int) error { return t.unprove(table, "the sides differ") }
+
+// touched are the keys of a table that changed since it was proved equal; proved is false where it has
+// to be compared in full. Everything up to lsn is noted when it returns.
+func (t *toucher) touched(ctx context.Context, table int, lsn wal.LSN) (keys [][]byte, proved bool, err error) {
+	for {
+		t.mu.Lock()
+		p, ok := t.state.Tables[table]
+		upTo := t.state.UpTo
+		t.mu.Unlock()
+		if !ok || p.Clean == 0 {
+			return nil, false, nil
+		}
+		if upTo >= lsn {
+			break
+		}
+		if err := pg.Pause(ctx, touchEvery/10); err != nil {
+			return nil, false, err
+		}
+	}
+	err = t.store.EachTouched(table, func(k checkpoint.Touched) error {
+		keys = append(keys, slices.Clone(k.Key))
+		return nil
+	})
+	return keys, true, err
+}
