@@ -15,7 +15,7 @@ import (
 // indexer runs index and constraint steps, several at once and several of one table at once.
 type indexer struct {
 	j     *job
-	slots chan struct{} // one for each session
+	slots chan struct{} // one for each step on its way
 	wg    sync.WaitGroup
 	once  sync.Once
 	err   error
@@ -25,7 +25,7 @@ type indexer struct {
 // newIndexer starts nothing yet; a step that fails cancels the context it returns.
 func (j *job) newIndexer(ctx context.Context) (*indexer, context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
-	return &indexer{j: j, slots: make(chan struct{}, j.o.IndexJobs), stop: cancel}, ctx
+	return &indexer{j: j, slots: make(chan struct{}, j.stepsAhead()), stop: cancel}, ctx
 }
 
 // table builds what a table that is complete gets at once. It does not block.
@@ -87,7 +87,13 @@ func (x *indexer) wait() error {
 	return x.err
 }
 
-// step runs one step when a session is free.
+// stepsAhead is how many steps are on their way at once. The target end runs as many of them as it has
+// sessions for; the others save it the round trip, which over a long link is longer than most steps.
+func (j *job) stepsAhead() int { return stepsPerSession * j.o.IndexJobs }
+
+const stepsPerSession = 6
+
+// step runs one step when there is room for it.
 func (x *indexer) step(ctx context.Context, s *schema.Step) error {
 	select {
 	case x.slots <- struct{}{}:
@@ -120,7 +126,7 @@ func (j *job) step(ctx context.Context, s *schema.Step) error {
 // inParallel runs steps that do not depend on each other.
 func (j *job) inParallel(ctx context.Context, steps []schema.Step) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(j.o.IndexJobs)
+	g.SetLimit(j.stepsAhead())
 	for i := range steps {
 		g.Go(func() error { return j.step(ctx, &steps[i]) })
 	}

@@ -85,7 +85,8 @@ func validJob(name string) error {
 func (j *job) openEnd(ctx context.Context) error {
 	if j.o.Link.Host == "" {
 		j.end = target.New(target.Config{
-			DSN: j.o.Target, Job: j.rec.Job, SearchPath: j.rec.SearchPath, Limits: j.o.Limits, Logger: j.log, Hook: j.o.Hook,
+			DSN: j.o.Target, Job: j.rec.Job, SearchPath: j.rec.SearchPath, Limits: j.o.Limits, StepJobs: j.o.IndexJobs,
+			Logger: j.log, Hook: j.o.Hook,
 		})
 		return nil
 	}
@@ -108,7 +109,7 @@ func (j *job) openEnd(ctx context.Context) error {
 	}
 	j.remote, err = link.New(ctx, link.Config{
 		Address: j.o.Link.Host, Identity: id, Job: j.rec.Job, Database: j.o.Link.Database, Source: j.rec.Database, SearchPath: j.rec.SearchPath, Limits: j.o.Limits,
-		Streams: j.o.Link.Streams, Compress: compress, Limiter: j.limiter, Logger: j.log, Hook: j.o.Hook, Tamper: j.o.Tamper,
+		StepJobs: j.o.IndexJobs, Streams: j.o.Link.Streams, Compress: compress, Limiter: j.limiter, Logger: j.log, Hook: j.o.Hook, Tamper: j.o.Tamper,
 		Report: func(l status.Link) { j.tracker.Update(func(s *status.Status) { s.Link = &l }) },
 	})
 	j.end = j.remote

@@ -26,6 +26,7 @@ type hello struct {
 	Source     string       `json:"source"`      // name of the source database
 	SearchPath string       `json:"search_path"` // see target.Config
 	Limits     apply.Limits `json:"limits"`
+	StepJobs   int          `json:"step_jobs"`
 }
 
 // welcome answers it. A refusal is the last message on a connection.

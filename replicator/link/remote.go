@@ -29,6 +29,7 @@ type Config struct {
 	Source     string // name of the source database
 	SearchPath string // see target.Config
 	Limits     apply.Limits
+	StepJobs   int // see target.Config
 
 	Streams  int           // data connections; 0 is DefaultStreams
 	Compress Compress      // "" is Auto

@@ -250,7 +250,7 @@ func (s *Server) begin(ctx context.Context, g *errgroup.Group, h *hello) (*sessi
 	if err != nil {
 		return nil, err
 	}
-	end := target.New(target.Config{DSN: dsn, Job: h.Job, SearchPath: h.SearchPath, Limits: h.Limits, Logger: s.cfg.Logger, Hook: s.cfg.Hook})
+	end := target.New(target.Config{DSN: dsn, Job: h.Job, SearchPath: h.SearchPath, Limits: h.Limits, StepJobs: h.StepJobs, Logger: s.cfg.Logger, Hook: s.cfg.Hook})
 	ses := newSession(h.Job, h.Instance, end, s.cfg.Logger)
 	s.sessions[h.Job] = ses
 	g.Go(func() error {

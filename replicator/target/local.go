@@ -21,6 +21,7 @@ type Config struct {
 	Job        string // unique, without quotes or slashes
 	SearchPath string // of the source's database, for functions in constraints and index expressions
 	Limits     apply.Limits
+	StepJobs   int // single steps that run at once, as indexes are built; 0 is one
 	Logger     *slog.Logger
 	Hook       func(point string) // nil, or called at dangerous instants
 }
@@ -33,11 +34,12 @@ type Local struct {
 	plain   *sessions
 	writers *sessions
 	lookups *sessions
+	steps   chan struct{} // one for each of Config.StepJobs
 }
 
 // New connects to nothing yet.
 func New(cfg Config) *Local {
-	l := &Local{cfg: cfg}
+	l := &Local{cfg: cfg, steps: make(chan struct{}, max(cfg.StepJobs, 1))}
 	if l.cfg.Hook == nil {
 		l.cfg.Hook = func(string) {}
 	}

@@ -41,7 +41,7 @@ func (l *Local) Steps(ctx context.Context, steps []schema.Step) ([]string, error
 func (l *Local) oneByOne(ctx context.Context, steps []schema.Step) ([]string, error) {
 	var notes []string
 	for i := range steps {
-		note, err := l.Step(ctx, &steps[i])
+		note, err := l.step(ctx, &steps[i])
 		if note != "" {
 			notes = append(notes, note)
 		}
@@ -52,8 +52,19 @@ func (l *Local) oneByOne(ctx context.Context, steps []schema.Step) ([]string, er
 	return notes, nil
 }
 
-// Step implements End.
+// Step implements End. However many are asked for, Config.StepJobs run at once, in the order in which
+// they came.
 func (l *Local) Step(ctx context.Context, s *schema.Step) (string, error) {
+	select {
+	case l.steps <- struct{}{}:
+		defer func() { <-l.steps }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	return l.step(ctx, s)
+}
+
+func (l *Local) step(ctx context.Context, s *schema.Step) (string, error) {
 	err := l.transaction(ctx, l.plain, func(c *pg.Conn) error { return l.runStep(ctx, c, s) })
 	if err == nil {
 		return "", nil
