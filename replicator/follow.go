@@ -22,7 +22,7 @@ import (
 func (j *job) follow(ctx context.Context, until string, filtered bool) error {
 	for {
 		var recopy *apply.RecopyError
-		err := j.persist(ctx, "apply", func() error {
+		err := j.persist(ctx, workApply, func() error {
 			err := j.applyOnce(ctx, until, 0, filtered)
 			if errors.As(err, &recopy) {
 				return nil
@@ -47,6 +47,9 @@ func (j *job) follow(ctx context.Context, until string, filtered bool) error {
 	}
 }
 
+// workApply is what logs and status call it.
+const workApply = "apply"
+
 // applyOnce is one call of the target end, from where the target says it stands (I7), to the marker
 // until or the end of a commit, stop.
 func (j *job) applyOnce(ctx context.Context, until string, stop wal.LSN, filtered bool) error {
@@ -54,6 +57,7 @@ func (j *job) applyOnce(ctx context.Context, until string, stop wal.LSN, filtere
 	if err != nil {
 		return err
 	}
+	j.tracker.Resumed(workApply)
 	from := max(applied, j.begin)
 	cfg := target.FollowConfig{Tables: j.published, Until: until, Stop: stop}
 	keep := wal.LSN(math.MaxUint64)

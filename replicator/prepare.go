@@ -136,6 +136,15 @@ func stepsAfterRows(w *schema.Work, tables []chunker.Table) int {
 	return n
 }
 
+// stepsStanding is how many of them an earlier run has made that got to following.
+func (j *job) stepsStanding() int {
+	n := stepsAfterRows(j.work, j.planned)
+	if !j.replica {
+		n -= len(j.work.Foreign) + len(j.work.Validate) // they wait for the catch-up
+	}
+	return n
+}
+
 // ensureSlot makes the publication and then the slot, in that order (FACTS: a slot that is older
 // than its publication cannot stream it), and waits for what ran at that moment.
 func (j *job) ensureSlot(ctx context.Context) (slotRecord, error) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"replicator/replicator/apply"
+	"replicator/replicator/fault"
 	"replicator/replicator/pg"
 	"replicator/wal/changelog"
 )
@@ -29,13 +30,20 @@ func (j *job) persist(ctx context.Context, what string, f func() error) error {
 			wait = retryFirst // it worked for a while: a new trouble, not the old one
 		}
 		j.log.Warn("trying again", "what", what, "error", err, "wait", wait)
-		j.tracker.Fail(err)
-		j.tracker.Wait(what + ": " + err.Error())
+		j.tracker.Retry(what, waiting(what, err), err)
 		if err := pg.Pause(ctx, wait); err != nil {
 			return err
 		}
 		wait = min(2*wait, retryMost)
 	}
+}
+
+// waiting says in words what work waits for. What broke when the link did is of no help to people.
+func waiting(what string, err error) string {
+	if fault.CodeOf(err) == fault.Link {
+		return what + ": the link to the other site"
+	}
+	return what + ": " + err.Error()
 }
 
 // retryable says which errors go away by themselves.

@@ -106,10 +106,10 @@ func (j *job) order(ctx context.Context, g *errgroup.Group, action func(context.
 	if err != nil || j.o.Until == "copied" && action == nil {
 		return err
 	}
-	if !consistent.Indexed {
-		if err := j.consistentPhase(ctx, consistent); err != nil {
-			return err
-		}
+	if consistent.Indexed {
+		j.tracker.IndexesStand(j.stepsStanding())
+	} else if err := j.consistentPhase(ctx, consistent); err != nil {
+		return err
 	}
 	if j.o.Until == "consistent" && action == nil {
 		return nil

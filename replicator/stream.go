@@ -16,10 +16,12 @@ import (
 // slot still has what we have not (invariant I10): the server would skip it without a word.
 func (j *job) stream(ctx context.Context) error {
 	failed, reached := 0, j.changes.Durable()
-	err := j.persist(ctx, "stream", func() error {
+	const work = "stream"
+	err := j.persist(ctx, work, func() error {
 		if err := j.checkSlot(ctx); err != nil {
 			return err
 		}
+		j.tracker.Resumed(work)
 		err := stream.Run(ctx, stream.Config{
 			Connect: j.source.ConnectReplication, Slot: j.rec.Slot, Publication: j.rec.Publication,
 			Binary: !textStream(j.planned), Log: j.changes, Confirm: j.confirmable, Logger: j.log, Hook: j.o.Hook,

@@ -13,6 +13,7 @@ const mostPending = 1024
 // pending remembers when what is received and not applied was committed on the source.
 type pending struct {
 	commits []commit
+	last    time.Time // commit that was added last
 }
 
 type commit struct {
@@ -20,10 +21,13 @@ type commit struct {
 	at  time.Time
 }
 
+// add notes a transaction. What is received without one, from a source that is idle, is told with
+// the commit before and is not older for that.
 func (p *pending) add(end wal.LSN, at time.Time) {
-	if n := len(p.commits); at.IsZero() || n > 0 && end <= p.commits[n-1].end {
+	if n := len(p.commits); at.IsZero() || at.Equal(p.last) || n > 0 && end <= p.commits[n-1].end {
 		return
 	}
+	p.last = at
 	if len(p.commits) == mostPending {
 		for i := 1; i < mostPending/2; i++ {
 			p.commits[i] = p.commits[2*i]

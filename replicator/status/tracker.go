@@ -16,6 +16,7 @@ type Tracker struct {
 	mu      sync.Mutex
 	s       Status
 	running map[string]bool // index steps
+	trying  string          // what the waiting is for, where it is something that failed and is tried again
 	rows    meter
 	bytes   meter
 	changes meter
@@ -44,12 +45,27 @@ func (t *Tracker) SetPhase(p Phase) {
 		if s.Phase != p {
 			s.Phase, s.Since = p, time.Now().UTC()
 		}
-		s.Waiting = ""
+		s.Waiting, t.trying = "", ""
 	})
 }
 
 // Wait says what the job waits for; "" that it goes on.
-func (t *Tracker) Wait(what string) { t.Update(func(s *Status) { s.Waiting = what }) }
+func (t *Tracker) Wait(what string) { t.Update(func(s *Status) { s.Waiting, t.trying = what, "" }) }
+
+// Retry says that what failed and will be tried again, and in words what it waits for.
+func (t *Tracker) Retry(what, waiting string, err error) {
+	t.Fail(err)
+	t.Update(func(s *Status) { s.Waiting, t.trying = waiting, what })
+}
+
+// Resumed says that what goes on again; it takes back no other waiting.
+func (t *Tracker) Resumed(what string) {
+	t.Update(func(s *Status) {
+		if t.trying == what {
+			s.Waiting, t.trying = "", ""
+		}
+	})
+}
 
 // Fail notes an error, retried or not. Its text must hold no values; errors of package pg do not.
 func (t *Tracker) Fail(err error) {
@@ -110,12 +126,26 @@ func (t *Tracker) StepEnded(name string, ok bool) {
 	})
 }
 
+// IndexesStand says that an earlier run has built so many of the steps, and the indexes of every
+// table that it has copied.
+func (t *Tracker) IndexesStand(built int) {
+	t.Update(func(s *Status) {
+		s.Indexes.Built = built
+		for i := range s.Tables {
+			if tab := &s.Tables[i]; tab.Kind != Late && tab.Copied == tab.Chunks {
+				tab.Indexed = true
+			}
+		}
+	})
+}
+
 // Received notes what the stream has taken in: lastCommit is the commit time of the transaction
 // received last.
 func (t *Tracker) Received(received, durable wal.LSN, lastCommit time.Time) {
 	t.Update(func(s *Status) {
 		s.Log.Received, s.Log.Durable = received, durable
 		t.pending.add(received, lastCommit)
+		t.pending.drop(s.Apply.Applied) // which may have been told before
 	})
 }
 

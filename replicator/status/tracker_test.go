@@ -151,6 +151,62 @@ func TestTrackerLag(t *testing.T) {
 	})
 }
 
+// Apply may be done with a transaction before the stream tells that it was received; and what an idle
+// source sends is no older for the commit that came before.
+func TestTrackerLagOfAnIdleSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := planned()
+		commit := time.Now()
+		tr.Applied(100, commit, 1, 1, nil)
+		tr.Received(100, 100, commit)
+		time.Sleep(time.Minute)
+		if lag := tr.Status().Apply.LagSeconds; lag != 0 {
+			t.Errorf("lag %v s of what was applied before it was told", lag)
+		}
+		tr.Received(200, 200, commit) // a keepalive
+		if lag := tr.Status().Apply.LagSeconds; lag != 0 {
+			t.Errorf("lag %v s of what holds no transaction", lag)
+		}
+		tr.Received(300, 300, time.Now())
+		time.Sleep(time.Second)
+		if lag := tr.Status().Apply.LagSeconds; lag != 1 {
+			t.Errorf("lag %v s, want 1", lag)
+		}
+	})
+}
+
+func TestTrackerTakesBackItsWaiting(t *testing.T) {
+	tr := planned()
+	tr.Retry("apply", "apply: the link", errors.New("EOF"))
+	if s := tr.Status(); s.Waiting != "apply: the link" || s.LastError != "EOF" {
+		t.Errorf("waiting %q, last error %q", s.Waiting, s.LastError)
+	}
+	tr.Resumed("stream")
+	if s := tr.Status(); s.Waiting == "" {
+		t.Error("stream goes on, and apply is no longer waited for")
+	}
+	tr.Resumed("apply")
+	if s := tr.Status(); s.Waiting != "" {
+		t.Errorf("waiting %q after it went on", s.Waiting)
+	}
+	tr.Retry("apply", "apply: the link", errors.New("EOF"))
+	tr.Wait("a fence")
+	tr.Resumed("apply")
+	if s := tr.Status(); s.Waiting != "a fence" {
+		t.Errorf("waiting %q, want it for the fence", s.Waiting)
+	}
+}
+
+func TestTrackerIndexesOfAnEarlierRun(t *testing.T) {
+	tr := planned()
+	tr.Chunk(0, 1, 1, false)
+	tr.Chunk(0, 1, 1, false)
+	tr.IndexesStand(12)
+	if s := tr.Status(); s.Indexes.Built != 12 || !s.Tables[0].Indexed || s.Tables[1].Indexed {
+		t.Errorf("built %d, indexed %v and %v", s.Indexes.Built, s.Tables[0].Indexed, s.Tables[1].Indexed)
+	}
+}
+
 func TestTrackerStatusIsACopy(t *testing.T) {
 	tr := planned()
 	tr.Update(func(s *Status) { s.Notes = []string{"one"} })
