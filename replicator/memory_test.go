@@ -111,3 +111,25 @@ func TestMemoryOfOneLargeValue(t *testing.T) {
 	e.mustStayBelow(mostResident+8*size, "changes")
 	p.compare()
 }
+
+// TestMemoryOfBothEnds moves many-columned rows, wide rows and changes to another site with more
+// sessions than the default, and looks at both ends.
+func TestMemoryOfBothEnds(t *testing.T) {
+	p := memoryPair(t)
+	p.o.Jobs, p.o.ChunkBytes = 8, 8<<20
+	p.exec(p.source, fmt.Sprintf(`CREATE TABLE obs (id bigint PRIMARY KEY, patient int, code text, at timestamptz, v numeric, unit text, flags int[], note text);
+		INSERT INTO obs SELECT i, i %% 5000, 'code' || i %% 100, '2026-01-01'::timestamptz + i * interval '1 second', i / 7.0, 'mmol/l', ARRAY[i, i %% 3], md5(i::text) FROM generate_series(1, %d) i;
+		CREATE TABLE wide (id int PRIMARY KEY, v int, doc text);
+		INSERT INTO wide SELECT i, 0, repeat(md5(i::text), 940) FROM generate_series(1, 6000) i; ANALYZE`, 2*largeTransaction))
+	s := p.far()
+	p.o.Link.Streams = 8
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	e.mustStayBelow(mostResident, "copy, source end")
+	s.service.mustStayBelow(mostResident, "copy, target end")
+	p.exec(p.source, "UPDATE wide SET v = 1, doc = reverse(doc); UPDATE obs SET v = v + 1 WHERE id % 5 = 0")
+	p.mustApply(e)
+	e.mustStayBelow(mostResident, "changes, source end")
+	s.service.mustStayBelow(mostResident, "changes, target end")
+	p.compare()
+}

@@ -100,6 +100,7 @@ func (s *sealer) Close() error {
 	}
 	close(s.full)
 	<-s.gone
+	s.raw, s.empty = nil, nil // the chunk may wait long for its commit
 	if s.err != nil {
 		return s.err
 	}

@@ -152,11 +152,19 @@ func (r *Remote) Chunk(ctx context.Context, t *chunker.Table, c *chunker.Chunk, 
 }
 
 // FrameBytes implements target.ChunkWriter.
-func (w *chunkWriter) FrameBytes() int { return frameBytes }
+func (w *chunkWriter) FrameBytes() int { return frameBytes(w.r.cfg.Streams) }
 
-// frameBytes is how much of a chunk goes into one frame: columns are put in order frame by frame,
-// and that gains little beyond a few MiB.
-const frameBytes = 4 << 20
+// Columns are put in order frame by frame, which gains little beyond a few MiB. A chunk that is sent
+// holds about nine times its frame at either end (rows read ahead, columns, compressed; zstd's own
+// memory); together they stay within nine times framesTotal.
+const (
+	framesTotal = 16 << 20
+	mostFrame   = 4 << 20
+	leastFrame  = 256 << 10
+)
+
+// frameBytes is how much of a chunk goes into one frame.
+func frameBytes(streams int) int { return max(leastFrame, min(mostFrame, framesTotal/streams)) }
 
 // Seal implements target.ChunkWriter.
 func (w *chunkWriter) Seal(dst []byte, seq uint64, raw []byte) []byte {
