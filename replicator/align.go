@@ -21,18 +21,35 @@ import (
 
 // meeting is a snapshot of each side, both of which show the same point of history.
 type meeting struct {
-	lsn    wal.LSN // end of the last commit that both show
-	keeper *pg.Conn
-	export string // of the source's snapshot
+	lsn    wal.LSN  // end of the last commit that both show
+	keeper *pg.Conn // of the source's snapshot
+	pen    *pg.Conn // for markers
+	export string   // of the source's snapshot
 	view   target.View
 }
 
 // close ends both snapshots.
 func (m *meeting) close(ctx context.Context) {
 	closeConn(m.keeper)
+	closeConn(m.pen)
+	m.keeper, m.pen = nil, nil
 	if m.view != nil {
 		_ = m.view.Close(context.WithoutCancel(ctx))
+		m.view = nil
 	}
+}
+
+// arrange opens the sessions on the source, so that nobody stands still for that.
+func (j *job) arrange(ctx context.Context, m *meeting) (err error) {
+	for _, c := range []**pg.Conn{&m.keeper, &m.pen} {
+		if *c != nil && !(*c).Raw().IsClosed() {
+			continue
+		}
+		if *c, err = j.source.Connect(ctx, "verify"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // errNotPrefix says that the source's snapshot shows a transaction and not one that committed before
@@ -44,11 +61,11 @@ var errNotPrefix = errors.New("the source's snapshot is no point of its commit h
 const meetTries = 50
 
 // meet brings both sides to one point. Nobody else may apply meanwhile.
-func (j *job) meet(ctx context.Context, tables []*chunker.Table) (m *meeting, err error) {
-	err = j.persist(ctx, "bring both sides to one point", func() error {
+func (j *job) meet(ctx context.Context, m *meeting, tables []*chunker.Table) error {
+	return j.persist(ctx, "bring both sides to one point", func() error {
 		for try := 1; ; try++ {
-			m, err = j.meetOnce(ctx, tables)
-			if !errors.Is(err, errNotPrefix) || try == meetTries {
+			err := j.meetOnce(ctx, m, tables)
+			if err == nil || !errors.Is(err, errNotPrefix) || try == meetTries {
 				return err
 			}
 			j.log.Debug("snapshot is taken again", "try", try)
@@ -57,53 +74,49 @@ func (j *job) meet(ctx context.Context, tables []*chunker.Table) (m *meeting, er
 			}
 		}
 	})
-	return m, err
 }
 
 // meetOnce takes a snapshot of the source and then a marker, applies exactly the transactions that the
 // snapshot shows, and takes a snapshot of the target.
-func (j *job) meetOnce(ctx context.Context, tables []*chunker.Table) (_ *meeting, err error) {
+func (j *job) meetOnce(ctx context.Context, m *meeting, tables []*chunker.Table) error {
+	if err := j.arrange(ctx, m); err != nil {
+		return err
+	}
 	from, err := j.end.Applied(ctx)
 	if err != nil {
-		return nil, err
-	}
-	m := &meeting{}
-	defer func() {
-		if err != nil {
-			m.close(ctx)
-		}
-	}()
-	if m.keeper, err = j.source.Connect(ctx, "verify"); err != nil {
-		return nil, err
+		return err
 	}
 	snap, err := m.look(ctx, tables)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	late, err := committed(ctx, m.keeper, snap)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	marker, err := j.mark(ctx, "verify")
-	if err != nil {
-		return nil, err
+	marker := "verify " + j.rec.Job + " " + strconv.FormatInt(time.Now().UnixNano(), 36)
+	if _, err := source.Mark(ctx, m.pen, marker); err != nil {
+		return fault.New(fault.Source, err, "")
 	}
 	if m.lsn, err = j.prefix(ctx, from, snap, late, marker); err != nil {
-		return nil, err
+		return err
 	}
 	if m.lsn > from {
 		if err := j.applyOnce(ctx, "", m.lsn, false); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	m.view, err = j.end.View(ctx, tables)
-	return m, err
+	return err
 }
 
 // look takes the source's snapshot. A transaction id of our own comes and goes before it: so every
 // transaction that began before, and may be applied already, stands below the snapshot's xmax, and
 // among the running ones if the snapshot does not show it.
 func (m *meeting) look(ctx context.Context, tables []*chunker.Table) (snap wal.Snapshot, err error) {
+	if err := m.keeper.Exec(ctx, "ROLLBACK"); err != nil { // of an attempt before
+		return snap, err
+	}
 	if _, err := m.keeper.Value(ctx, "SELECT pg_current_xact_id()"); err != nil {
 		return snap, fmt.Errorf("take a transaction id: %w", err)
 	}
@@ -134,20 +147,6 @@ func committed(ctx context.Context, conn *pg.Conn, snap wal.Snapshot) (map[uint3
 		late[uint32(x)] = true
 	}
 	return late, nil
-}
-
-// mark writes a marker on the source and returns its content.
-func (j *job) mark(ctx context.Context, name string) (string, error) {
-	content := name + " " + j.rec.Job + " " + strconv.FormatInt(time.Now().UnixNano(), 36)
-	conn, err := j.source.Connect(ctx, "marker")
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	if _, err := source.Mark(ctx, conn, content); err != nil {
-		return "", fault.New(fault.Source, err, "")
-	}
-	return content, nil
 }
 
 // prefix reads the change log from what is applied to the marker and finds the end of the transactions

@@ -169,12 +169,18 @@ func (v *verifier) Align(ctx context.Context, tables []*chunker.Table) (*verify.
 	for _, t := range tables {
 		v.touch.watch(t, v.text)
 	}
-	resume := v.standstill()
+	m := &meeting{}
+	if err := v.persist(ctx, "arrange to verify", func() error { return v.arrange(ctx, m) }); err != nil {
+		m.close(ctx)
+		return nil, err
+	}
 	began := time.Now()
-	m, err := v.meet(ctx, tables)
-	pause := time.Since(began)
+	resume := v.standstill()
+	err := v.meet(ctx, m, tables)
 	resume()
+	pause := time.Since(began)
 	if err != nil {
+		m.close(ctx)
 		return nil, err
 	}
 	v.log.Debug("both sides at one point", "lsn", m.lsn, "pause", pause)
@@ -198,11 +204,11 @@ func (v *verifier) sourceSide(m *meeting, t *chunker.Table) *chunker.Scan {
 func (v *verifier) Repair(ctx context.Context, t *chunker.Table, rows []checksum.KeyHash) (int, error) {
 	resume := v.standstill()
 	defer resume()
-	m, err := v.meet(ctx, []*chunker.Table{t})
-	if err != nil {
+	m := &meeting{}
+	defer m.close(ctx)
+	if err := v.meet(ctx, m, []*chunker.Table{t}); err != nil {
 		return 0, err
 	}
-	defer m.close(ctx)
 	here, err := v.sourceSide(m, t).Locate(ctx, rows)
 	if err != nil {
 		return 0, err

@@ -19,7 +19,9 @@ type Touched struct {
 	Key   []byte           // image of the key columns, as COPY has them
 }
 
-func touchedKey(table int, h checksum.KeyHash) []byte { return append(key(kindTouched, table), h[:]...) }
+func touchedKey(table int, h checksum.KeyHash) []byte {
+	return append(key(kindTouched, table), h[:]...)
+}
 
 // Touch notes keys, over older notes of the same keys, and the value of name that tells how far the
 // notes go, in one batch. fresh counts those that were not noted before.
