@@ -90,7 +90,7 @@ func (j *job) catchup(ctx context.Context, req control.Request, tell func(catchu
 		return nil, fault.New(fault.Usage, errors.New("a catch-up is under way already"), "")
 	}
 	defer j.busy.Unlock()
-	j.stopVerify()
+	defer j.noVerify()()
 	if req.Abort {
 		return nil, j.abort(ctx)
 	}

@@ -63,12 +63,6 @@ func (s *site) start(o orders) {
 
 var listening = regexp.MustCompile(`msg=serving`)
 
-// restart kills the service and starts it again.
-func (s *site) restart() {
-	s.service.kill()
-	s.start(orders{})
-}
-
 // freePort is a loopback address that nobody listens on.
 func freePort(t *testing.T) string {
 	t.Helper()

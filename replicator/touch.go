@@ -138,20 +138,18 @@ func (t *toucher) run(ctx context.Context, r *changelog.Reader) error {
 	}
 }
 
-// next waits for a frame; what is noted is written when none comes.
+// next waits for a frame; what is noted is written when none comes for a while.
 func (t *toucher) next(ctx context.Context, r *changelog.Reader) ([]byte, error) {
 	bounded, cancel := context.WithTimeout(ctx, touchEvery)
 	defer cancel()
-	for {
-		sealed, err := r.Next(bounded)
-		if err == nil || ctx.Err() != nil || bounded.Err() == nil {
-			return sealed, err
-		}
-		if err := t.flush(); err != nil {
-			return nil, err
-		}
-		return r.Next(ctx)
+	sealed, err := r.Next(bounded)
+	if err == nil || ctx.Err() != nil || bounded.Err() == nil {
+		return sealed, err
 	}
+	if err := t.flush(); err != nil {
+		return nil, err
+	}
+	return r.Next(ctx)
 }
 
 // awaitApplied waits until the target has applied everything up to lsn.

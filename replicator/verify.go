@@ -66,7 +66,7 @@ func (j *job) verify(ctx context.Context, o verify.Options, tell func(verify.Eve
 		return nil, fault.New(fault.Preflight, errors.New("the target does not follow yet"), "wait until replicator status shows phase following")
 	}
 	if !j.verifying.TryLock() {
-		return nil, fault.New(fault.Usage, errors.New("a verification is under way already"), "")
+		return nil, fault.New(fault.Usage, errors.New("another verification or a catch-up is under way"), "wait for its end: see replicator status")
 	}
 	defer j.verifying.Unlock()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -78,12 +78,11 @@ func (j *job) verify(ctx context.Context, o verify.Options, tell func(verify.Eve
 	if err != nil {
 		return nil, err
 	}
-	var last verify.Report
-	found, err := j.store.Get(keyVerify, &last)
-	if err != nil {
+	var last *verify.Report
+	if _, err := j.store.Get(keyVerify, &last); err != nil {
 		return nil, err
 	}
-	report := verify.NewReport(j.rec.Job, o, map[bool]*verify.Report{true: &last}[found])
+	report := verify.NewReport(j.rec.Job, o, last)
 	err = verify.Run(ctx, v, o, report, tell)
 	if cause := context.Cause(ctx); cause != nil && errors.Is(cause, errCatchupFirst) {
 		err = cause
@@ -93,16 +92,16 @@ func (j *job) verify(ctx context.Context, o verify.Options, tell func(verify.Eve
 
 var errCatchupFirst = fault.New(fault.Interrupted, errors.New("a catch-up has begun, which comes first"), "run verify again when it is over; it goes on with the tables that are left")
 
-// stopVerify ends a verification that runs.
-func (j *job) stopVerify() {
+// noVerify ends a verification that runs, waits for its end, and lets none begin until the function is
+// called that it returns.
+func (j *job) noVerify() (allow func()) {
 	j.mu.Lock()
-	cancel := j.endVerify
-	j.mu.Unlock()
-	if cancel != nil {
-		cancel(errCatchupFirst)
+	if j.endVerify != nil {
+		j.endVerify(errCatchupFirst)
 	}
-	j.verifying.Lock() // once it has ended
-	j.verifying.Unlock()
+	j.mu.Unlock()
+	j.verifying.Lock()
+	return j.verifying.Unlock
 }
 
 // verifier is the job as package verify sees it.

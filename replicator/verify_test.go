@@ -3,6 +3,7 @@ package replicator_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"replicator/bench/cluster"
 	"replicator/replicator"
@@ -112,5 +113,34 @@ func TestVerifyWithoutEngine(t *testing.T) {
 	r, err := p.verify(verify.Options{Sample: 10})
 	if err != nil || r.Outcome != verify.Equal {
 		t.Errorf("%v, %+v", err, r)
+	}
+}
+
+// TestCatchupComesFirst begins a catch-up while a verification is under way.
+func TestCatchupComesFirst(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, hammerSchema+hammerRows(500))
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	// A lock on the target holds the verification up, and would hold up nothing of the catch-up.
+	c := p.connect(p.target)
+	defer c.Close()
+	if err := c.Exec(t.Context(), "BEGIN; LOCK TABLE h.named IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := p.verify(verify.Options{Tables: []string{"h.named"}})
+		ended <- err
+	}()
+	waiting := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	for p.value(p.target, waiting) == "0" {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if _, err := p.catchup(replicator.CatchupOptions{Rehearse: true}); err != nil {
+		t.Errorf("rehearsal: %v", err)
+	}
+	if err := <-ended; fault.CodeOf(err) != fault.Interrupted {
+		t.Errorf("the verification ended with %v", err)
 	}
 }
