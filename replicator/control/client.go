@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"time"
@@ -128,6 +129,14 @@ func (c Remote) abort(ctx context.Context) error {
 	return body.Close()
 }
 
+// unasked says why the engine could not be asked.
+func unasked(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fault.New(fault.Usage, errors.New("this user may not speak to the engine of this --dir"), "be the user that the engine runs as, or root")
+	}
+	return fmt.Errorf("ask the engine: %w", err)
+}
+
 // ask sends one request and returns the body of its answer.
 func (c Remote) ask(ctx context.Context, method, path string, body []byte) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://engine"+path, bytes.NewReader(body))
@@ -148,7 +157,7 @@ func (c Remote) ask(ctx context.Context, method, path string, body []byte) (io.R
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case err != nil:
-		return nil, fmt.Errorf("ask the engine: %w", err)
+		return nil, unasked(err)
 	case res.StatusCode != http.StatusOK:
 		return nil, errors.Join(fmt.Errorf("ask the engine: it answers %s to %s", res.Status, path), res.Body.Close())
 	}
