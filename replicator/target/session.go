@@ -114,9 +114,17 @@ func (l *Local) reader(ctx context.Context) (*pg.Conn, error) {
 func (l *Local) connect(ctx context.Context, purpose string, settings map[string]string) (*pg.Conn, error) {
 	c, err := pg.Connect(ctx, pg.Config{DSN: l.cfg.DSN, Name: l.name() + purpose, Settings: settings})
 	if err != nil {
-		return nil, fault.New(fault.Target, fmt.Errorf("target: %w", err), "check the target's address, role and pg_hba.conf")
+		return nil, fault.New(fault.Target, fmt.Errorf("target: %w", err), unreached(err))
 	}
 	return c, nil
+}
+
+// unreached says what to do about a connection that cannot be made.
+func unreached(err error) string {
+	if pg.State(err) == "3D000" { // invalid_catalog_name
+		return "make the database there, or name the right one (--target, or at another site --target-database)"
+	}
+	return "check the target's address, role and pg_hba.conf"
 }
 
 // name is the prefix of application_name of all sessions of the job.
