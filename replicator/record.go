@@ -81,13 +81,9 @@ func newRecord(ctx context.Context, o *Options) (record, error) {
 	if o.Source == "" || o.Target == "" && o.Link.Host == "" {
 		return record{}, fault.New(fault.Usage, fmt.Errorf("a new job needs --source, and --target or --target-host"), "or REPLICATOR_SOURCE and REPLICATOR_TARGET; see replicator seed --help")
 	}
-	name := o.Name
-	if name == "" {
-		var id [6]byte
-		if _, err := rand.Read(id[:]); err != nil {
-			return record{}, err
-		}
-		name = hex.EncodeToString(id[:])
+	name, err := nameJob(o)
+	if err != nil {
+		return record{}, err
 	}
 	r := record{
 		Job: name, Created: time.Now().UTC(), Slot: o.Slot, Publication: o.Publication,
@@ -111,6 +107,25 @@ func newRecord(ctx context.Context, o *Options) (record, error) {
 	}
 	r.SearchPath, err = db.SearchPath(ctx)
 	return r, err
+}
+
+// nameJob is the job's name as it was given, or that of the certificate for one job, or a random one.
+func nameJob(o *Options) (string, error) {
+	name := o.Name
+	if o.Link.Host != "" {
+		var err error
+		if name, err = o.Link.nameJob(name); err != nil {
+			return "", err
+		}
+	}
+	if name != "" {
+		return name, nil
+	}
+	var id [6]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(id[:]), nil
 }
 
 // systemOf identifies the source cluster; it needs a walsender session and so tells at once when a

@@ -36,12 +36,8 @@ func (o *ServeOptions) Validate() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	_, _, err := net.SplitHostPort(o.Listen)
-	if err != nil {
-		err = errors.New("--listen takes an address and a port, as in 0.0.0.0:7432")
-	}
-	return fault.New(fault.Usage, errors.Join(required("target", o.Target), parses("target", o.Target), required("dir", o.Dir), err),
-		"see replicator serve --help")
+	return fault.New(fault.Usage, errors.Join(required("target", o.Target), parses("target", o.Target), required("dir", o.Dir),
+		hostPort("listen", o.Listen, "0.0.0.0:7432")), "see replicator serve --help")
 }
 
 // Serve is the target end as a service: it takes connections of source ends until ctx ends, which is
@@ -50,7 +46,11 @@ func Serve(ctx context.Context, o ServeOptions) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	id, err := pki.Load(pki.Files{Cert: o.Cert, Key: o.Key, CA: o.CA}, pki.Target)
+	files := pki.Files{Cert: o.Cert, Key: o.Key, CA: o.CA}
+	if err := given(files); err != nil {
+		return err
+	}
+	id, err := pki.Load(files, pki.Target)
 	if err != nil {
 		return err
 	}
@@ -65,8 +65,9 @@ func Serve(ctx context.Context, o ServeOptions) error {
 	lc := net.ListenConfig{KeepAliveConfig: link.KeepAlive}
 	l, err := lc.Listen(ctx, "tcp", o.Listen)
 	if err != nil {
-		return fault.New(fault.Link, fmt.Errorf("listen: %w", err), "is the port free, and the address this machine's?")
+		return fault.New(fault.Link, fmt.Errorf("listen: %w", err), "is the port free, and above 1023 or the user root, and the address this machine's?")
 	}
+	o.tryTarget(ctx)
 	o.Logger.Info("serving", "address", l.Addr().String())
 	if o.Listening != nil {
 		o.Listening(l.Addr())
@@ -76,6 +77,26 @@ func Serve(ctx context.Context, o ServeOptions) error {
 		return err
 	}
 	return fault.New(fault.Interrupted, errors.New("told to stop; nothing is lost"), "the source ends go on when it is started again")
+}
+
+// trying bounds the look at the target when the service begins.
+const trying = 5 * time.Second
+
+// tryTarget warns where the target does not let us in: a mistake in --target is better seen here than
+// at the other site. It may be that the server is to start after us, so that is all.
+func (o *ServeOptions) tryTarget(ctx context.Context) {
+	database, err := pg.DatabaseOf(o.Target)
+	if err != nil || database == "" {
+		return // which one it is jobs will say
+	}
+	ctx, cancel := context.WithTimeout(ctx, trying)
+	defer cancel()
+	conn, err := pg.Connect(ctx, pg.Config{DSN: o.Target, Name: "replicator serve"})
+	if err != nil {
+		o.Logger.Warn("the target does not let us in: jobs will fail until it does", "error", err)
+		return
+	}
+	conn.Close()
 }
 
 // dsn is that of the database that a job moves to: the one that --target names, or where it names

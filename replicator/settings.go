@@ -45,6 +45,9 @@ func (j *job) set(name, value string) error {
 	if j.remote == nil {
 		return fault.New(fault.Usage, errors.New("there is no link to set anything of: the target end is in the engine's own process"), "")
 	}
+	if value == "" {
+		return fault.New(fault.Usage, fmt.Errorf("%s has no value", name), "as in max-rate=40MB/s or max-rate=off")
+	}
 	var s settings
 	if _, err := j.store.Get(keySettings, &s); err != nil {
 		return err

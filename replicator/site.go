@@ -2,8 +2,13 @@ package replicator
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"replicator/replicator/fault"
@@ -64,8 +69,67 @@ func (l *Link) validate(target string) error {
 		return fmt.Errorf("--streams takes a number from 1 to %d", mostStreams)
 	case l.Host != "" && target != "":
 		return fmt.Errorf("--target and --target-host exclude each other: the target end is in this process, or behind the link")
+	case l.Host != "":
+		return hostPort("target-host", l.Host, "new.example:7432")
 	}
 	return nil
+}
+
+// hostPort checks that v has a port, and one that there can be.
+func hostPort(flag, v, example string) error {
+	_, port, err := net.SplitHostPort(v)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("--%s takes a host and a port, as in %s", flag, example)
+	}
+	return nil
+}
+
+// given says that a certificate is needed and which file of it no flag names; it is of code
+// fault.Usage, as what is in the files is not.
+func given(f pki.Files) error {
+	for _, file := range []struct{ flag, path string }{{"cert", f.Cert}, {"key", f.Key}, {"ca", f.CA}} {
+		if file.path == "" {
+			return fault.New(fault.Usage, fmt.Errorf("--%s is missing: both ends of the link show certificates", file.flag),
+				"give --cert, --key and --ca, which replicator keys makes or your own PKI")
+		}
+	}
+	return nil
+}
+
+// identity loads our certificate and holds it against the job's name, before the target end does and
+// before anything is kept of a new job.
+func (l *Link) identity(job string) (*pki.Identity, error) {
+	files := pki.Files{Cert: l.Cert, Key: l.Key, CA: l.CA}
+	if err := given(files); err != nil {
+		return nil, err
+	}
+	id, err := pki.Load(files, pki.Source)
+	if err != nil {
+		return nil, err
+	}
+	if job != "" && len(id.Jobs) > 0 && !slices.Contains(id.Jobs, job) {
+		return nil, fault.New(fault.Link, fmt.Errorf("certificate %s is for another job than %s: for %s", l.Cert, job, strings.Join(id.Jobs, ", ")),
+			"issue one for this job: replicator keys issue --role source --job "+job)
+	}
+	return id, nil
+}
+
+// nameJob is the name of a new job to another site: as it was given, or else the one that the
+// certificate is for, or "" where it is for every job.
+func (l *Link) nameJob(name string) (string, error) {
+	id, err := l.identity(name)
+	switch {
+	case err != nil:
+		return "", err
+	case name != "" || len(id.Jobs) == 0:
+		return name, nil
+	case len(id.Jobs) > 1:
+		return "", fault.New(fault.Usage, errors.New("--job is missing: the certificate is for several jobs"), "give one of "+strings.Join(id.Jobs, ", "))
+	}
+	return id.Jobs[0], nil
 }
 
 // mostStreams is beyond what any link needs.
@@ -93,7 +157,7 @@ func (j *job) openEnd(ctx context.Context) error {
 	if err := j.recallSettings(); err != nil {
 		return err
 	}
-	id, err := pki.Load(pki.Files{Cert: j.o.Link.Cert, Key: j.o.Link.Key, CA: j.o.Link.CA}, pki.Source)
+	id, err := j.o.Link.identity(j.rec.Job)
 	if err != nil {
 		return err
 	}

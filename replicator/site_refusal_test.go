@@ -28,6 +28,7 @@ func TestLinkRefusals(t *testing.T) {
 	good := p.o.Link
 	others := newCertificates(t) // of another CA
 	bound := boundToJob(t, "lab")
+	p.o.Name = "emr"
 	files := func(c certificates, role string) replicator.Link {
 		return replicator.Link{Host: good.Host, Cert: c.file(role + ".crt"), Key: c.file(role + ".key"), CA: c.file("ca.crt")}
 	}
