@@ -58,6 +58,7 @@ func (j *job) applyOnce(ctx context.Context, until string, stop wal.LSN, filtere
 		return err
 	}
 	j.tracker.Resumed(workApply)
+	j.tracker.Stands(applied)
 	from := max(applied, j.begin)
 	cfg := target.FollowConfig{Tables: j.published, Until: until, Stop: stop}
 	keep := wal.LSN(math.MaxUint64)

@@ -149,6 +149,16 @@ func (t *Tracker) Received(received, durable wal.LSN, lastCommit time.Time) {
 	})
 }
 
+// Stands says where the target stands before this run has applied anything to it.
+func (t *Tracker) Stands(applied wal.LSN) {
+	t.Update(func(s *Status) {
+		if applied > s.Apply.Applied {
+			s.Apply.Applied = applied
+			t.pending.drop(applied)
+		}
+	})
+}
+
 // Applied notes what the target has committed; the counts are sums since the engine started.
 func (t *Tracker) Applied(lsn wal.LSN, commit time.Time, transactions, changes int64, missed map[string]int64) {
 	now := time.Now()

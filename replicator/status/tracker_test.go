@@ -175,6 +175,21 @@ func TestTrackerLagOfAnIdleSource(t *testing.T) {
 	})
 }
 
+// A run that finds nothing to apply knows all the same where the target stands.
+func TestTrackerKnowsWhereTheTargetStands(t *testing.T) {
+	tr := planned()
+	tr.Update(func(s *Status) { s.Source.CurrentLSN = 120 })
+	tr.Received(100, 100, time.Now().Add(-time.Minute))
+	tr.Stands(100)
+	if s := tr.Status(); s.Apply.Applied != 100 || s.Apply.LagBytes != 20 || s.Apply.LagSeconds != 0 {
+		t.Errorf("applied %s, lag %d bytes, %v s; want 0/64, 20 and none", s.Apply.Applied, s.Apply.LagBytes, s.Apply.LagSeconds)
+	}
+	tr.Stands(50)
+	if s := tr.Status(); s.Apply.Applied != 100 {
+		t.Errorf("applied %s: it went back", s.Apply.Applied)
+	}
+}
+
 func TestTrackerTakesBackItsWaiting(t *testing.T) {
 	tr := planned()
 	tr.Retry("apply", "apply: the link", errors.New("EOF"))
