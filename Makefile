@@ -40,6 +40,10 @@ bench-wan: build debian-postgresql
 	-testdata/servers/debian pgcopydb
 	$(GO) run ./bench/wan $(WAN)
 
+# What it costs to prove two databases equal: reading speed, and the window from fence to opening.
+bench-verify: debian-postgresql
+	$(GO) run ./bench/verify $(BENCH)
+
 # The race detector needs cgo and takes several times the memory: one package at a time.
 race: servers
 	CGO_ENABLED=1 $(GO) test -race -p 1 -timeout 90m $(PKG)

@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"bench/cluster", "bench/proxy", "bench/measure"},
 	{"bench/clinical"},
 	{"bench/clinical/workload"},
-	{"cmd/replicator", "bench/wan"},
+	{"cmd/replicator", "bench/wan", "bench/verify"},
 }
 
 // TestImportsPointDownwards lists what every package imports and holds it against the table.

@@ -184,7 +184,7 @@ func (v *verifier) Align(ctx context.Context, tables []*chunker.Table) (*verify.
 	}
 	v.log.Debug("both sides at one point", "lsn", m.lsn, "pause", pause)
 	return &verify.Aligned{
-		LSN: m.lsn, Pause: pause,
+		LSN: m.lsn, Pause: pause, Jobs: v.o.Jobs,
 		Source: func(t *chunker.Table) verify.Side { return v.sourceSide(m, t) },
 		Target: func(t *chunker.Table) chunker.Side { return m.view.Side(t, v.text, v.o.Jobs, v.secret) },
 		Close:  func() { m.close(ctx) },

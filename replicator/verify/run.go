@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,6 +36,7 @@ type Job interface {
 type Aligned struct {
 	LSN    wal.LSN
 	Pause  time.Duration
+	Jobs   int // sessions that read a side at once
 	Source func(t *chunker.Table) Side
 	Target func(t *chunker.Table) chunker.Side
 	Close  func()
@@ -92,6 +94,7 @@ type run struct {
 	report *Report
 	tell   func(Event)
 	total  int
+	mu     sync.Mutex // of the report
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -118,19 +121,28 @@ func (r *run) all(ctx context.Context) error {
 func (r *run) group(ctx context.Context, tables []*chunker.Table) error {
 	var broken []*chunker.Table
 	err := r.aligned(ctx, tables, func(a *Aligned) error {
-		for _, t := range tables {
-			found, err := r.compare(ctx, a, t)
-			if err != nil {
-				return fmt.Errorf("compare %s: %w", t, err)
+		g, gctx := errgroup.WithContext(ctx)
+		g.SetLimit(max(1, a.Jobs))
+		for _, t := range tables { // the largest first: those are shared by all sessions
+			one := func() error {
+				found, err := r.compare(gctx, a, t)
+				if err != nil {
+					return fmt.Errorf("compare %s: %w", t, err)
+				}
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				if !found.Equal && r.o.Repair {
+					broken = append(broken, t)
+				}
+				return r.add(t, found)
 			}
-			if !found.Equal && r.o.Repair {
-				broken = append(broken, t)
-			}
-			if err := r.add(t, found); err != nil {
-				return err
+			if t.Bytes < alone {
+				g.Go(one)
+			} else if err := one(); err != nil {
+				return errors.Join(err, g.Wait())
 			}
 		}
-		return nil
+		return g.Wait()
 	})
 	for _, t := range broken {
 		if err == nil {
@@ -149,6 +161,10 @@ func (r *run) aligned(ctx context.Context, tables []*chunker.Table, f func(*Alig
 	r.report.Pause = max(r.report.Pause, a.Pause.Seconds())
 	return f(a)
 }
+
+// alone is the size from which a table is worth all sessions: below it one reads it, and what counts is
+// that several tables are read at once.
+const alone = 64 << 20
 
 // add puts a comparison into the report, in the place of an older one of the table.
 func (r *run) add(of *chunker.Table, t *Table) error {
