@@ -37,6 +37,10 @@ func (r *Report) WriteText(w io.Writer, columns []Column) error {
 		if err := g.table(&b, columns); err != nil {
 			return err
 		}
+		b.WriteByte('\n')
+		for _, s := range g.Subjects {
+			fmt.Fprintf(&b, "  %s: %s\n", s.Name, s.How)
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

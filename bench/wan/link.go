@@ -67,6 +67,13 @@ func (l *link) proxy(ctx context.Context, address string) (p *proxy.Proxy, err e
 	return p, err
 }
 
+// each switches a fault on or off in all ways of the link.
+func (l *link) each(do func(*proxy.Proxy)) {
+	for _, p := range l.proxies {
+		do(p)
+	}
+}
+
 // close ends the proxies.
 func (l *link) close() {
 	for _, p := range l.proxies {

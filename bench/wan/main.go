@@ -42,9 +42,10 @@ type options struct {
 	runs                int
 	scale               float64
 	quick, fast         bool
-	json                string
+	json, logs          string
 	program             string
 	outage              time.Duration
+	backlog             int64
 }
 
 // scaleOfGoal gives the 459 MB of rows for which issue and goals were written.
@@ -62,8 +63,10 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.BoolVar(&o.quick, "quick", false, "small and once, for a look in three minutes")
 	f.BoolVar(&o.fast, "no-fsync", false, "servers without fsync and full_page_writes")
 	f.StringVar(&o.json, "json", "", "write the report to a `file`")
+	f.StringVar(&o.logs, "logs", "", "write what tools say to files in this `directory`")
 	f.StringVar(&o.program, "replicator", "bin/replicator", "the `program` to measure")
 	f.DurationVar(&o.outage, "outage", time.Minute, "how long the link is away in scenario cut")
+	f.Int64Var(&o.backlog, "backlog", 200_000, "`rows` of the backlog in scenario drain")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -89,7 +92,10 @@ func (o *options) makeQuick(f *pflag.FlagSet) {
 		o.rates = []int{100}
 	}
 	if !given("outage") {
-		o.outage = 10 * time.Second
+		o.outage = 5 * time.Second
+	}
+	if !given("backlog") {
+		o.backlog = 40_000
 	}
 }
 
@@ -145,6 +151,9 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"move", compareMoves},
+	{"distance", compareDistances},
+	{"drain", compareDrains},
+	{"cut", compareOutages},
 }
 
 func names(all []scenario) (names []string) {

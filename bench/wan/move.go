@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"replicator/bench/measure"
+	"replicator/replicator/pg"
 )
 
 // subject is one way to move a database.
@@ -33,9 +34,11 @@ type move struct {
 	// From the other site, through the link.
 	sourceDSN, targetDSN string
 
-	// Of replicator only: the target end, and how it is reached; none in process.
+	// Of replicator only. In process there is neither a service nor a host at which it is reached.
 	service *daemon
 	host    string
+	engine  *daemon  // that follows
+	watcher *pg.Conn // asks the target how far it is
 }
 
 // targetDB is made anew for every run.
@@ -53,9 +56,11 @@ func (w *world) try(ctx context.Context, s subject, l *link) (v measure.Values, 
 			return nil, fmt.Errorf("prepare: %w", err)
 		}
 	}
-	if v, err = m.measure(ctx, s); err != nil {
+	v, samples, err := m.clock(ctx, s.move)
+	if err != nil {
 		return nil, err
 	}
+	m.rows(v, samples)
 	got, err := readState(ctx, w.target, m.db)
 	if err != nil {
 		return nil, fmt.Errorf("look at the target: %w", err)
@@ -64,7 +69,7 @@ func (w *world) try(ctx context.Context, s subject, l *link) (v measure.Values, 
 }
 
 func (w *world) newMove(ctx context.Context, l *link) (m *move, err error) {
-	m = &move{world: w, link: l, db: targetDB}
+	m = &move{world: w, link: l, db: targetDB, tool: tool{logs: w.logs}}
 	if m.scratch, err = os.MkdirTemp(w.dir, "move-*"); err != nil {
 		return nil, err
 	}
@@ -98,11 +103,11 @@ func (m *move) end(ctx context.Context, s subject) (err error) {
 	return errors.Join(err, m.target.dropDatabase(ctx, m.db), os.RemoveAll(m.scratch))
 }
 
-// measure runs the timed part.
-func (m *move) measure(ctx context.Context, s subject) (measure.Values, error) {
+// clock measures do.
+func (m *move) clock(ctx context.Context, do func(context.Context, *move) error) (measure.Values, *measure.Samples, error) {
 	before, err := m.usage()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	watch, stop := context.WithCancel(ctx)
 	defer stop()
@@ -117,53 +122,62 @@ func (m *move) measure(ctx context.Context, s subject) (measure.Values, error) {
 		watched <- err
 	}()
 	began := time.Now()
-	err = s.move(ctx, m)
-	took := time.Since(began)
+	err = do(ctx, m)
+	seconds := time.Since(began).Seconds()
 	stop()
 	if err := errors.Join(err, <-watched); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	after, err := m.usage()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return m.values(took, samples, after.minus(before)), nil
+	return measure.Values{
+		"seconds":            seconds,
+		"wire_bytes":         float64(samples.Total()),
+		"tool_cpu_seconds":   (after.tools - before.tools).Seconds(),
+		"server_cpu_seconds": (after.servers - before.servers).Seconds(),
+		"machine_busy":       (after.machine - before.machine).Seconds() / seconds / float64(m.cores),
+	}, samples, nil
 }
 
 // edge is the share of a move's bytes that is left out at both ends when it is asked how full the
 // wire was while rows were copied: questions before, and what comes after.
 const edge = 0.02
 
-func (m *move) values(took time.Duration, samples *measure.Samples, u usage) measure.Values {
-	seconds, raw := took.Seconds(), float64(m.raw)
-	bytes, while := samples.Core(edge)
-	rate := float64(bytes) / while.Seconds()
-	return measure.Values{
-		"seconds":              seconds,
-		"raw_bytes_per_second": raw / seconds,
-		"wire_bytes":           float64(samples.Total()),
-		"ratio":                raw / float64(samples.Total()),
-		"copy_seconds":         while.Seconds(),
-		"wire_share":           rate / m.capacity[m.link.mbit].frames,
-		"wire_share_nominal":   rate / (float64(m.link.mbit) * 1e6 / 8),
-		"tool_cpu_seconds":     time.Duration(m.used.Load()).Seconds(),
-		"server_cpu_seconds":   u.servers.Seconds(),
-		"machine_busy":         u.machine.Seconds() / seconds / float64(m.cores),
+// rows adds to v what follows from how many bytes of rows were moved.
+func (m *move) rows(v measure.Values, samples *measure.Samples) {
+	raw := float64(m.raw)
+	v["raw_bytes_per_second"] = raw / v["seconds"]
+	bytes, took := samples.Core(edge)
+	if bytes == 0 || took == 0 {
+		return
 	}
+	rate := float64(bytes) / took.Seconds()
+	v["ratio"] = raw / v["wire_bytes"]
+	v["copy_seconds"] = took.Seconds()
+	v["wire_share"] = rate / m.capacity[m.link.mbit].frames
+	v["wire_share_nominal"] = rate / (float64(m.link.mbit) * 1e6 / 8)
 }
 
 // usage is CPU time so far.
-type usage struct{ servers, machine time.Duration }
+type usage struct{ tools, servers, machine time.Duration }
 
-func (u usage) minus(v usage) usage { return usage{u.servers - v.servers, u.machine - v.machine} }
-
-func (w *world) usage() (u usage, err error) {
-	for _, s := range []*site{w.source, w.target} {
-		d, err := s.cpu()
+func (m *move) usage() (u usage, err error) {
+	u.tools = time.Duration(m.used.Load())
+	for _, d := range []*daemon{m.engine, m.service} {
+		used, err := d.cpu()
+		if err != nil {
+			return u, fmt.Errorf("CPU time of replicator: %w", err)
+		}
+		u.tools += used
+	}
+	for _, s := range []*site{m.source, m.target} {
+		used, err := s.cpu()
 		if err != nil {
 			return u, fmt.Errorf("CPU time of a server: %w", err)
 		}
-		u.servers += d
+		u.servers += used
 	}
 	u.machine, err = measure.MachineBusy()
 	return u, err

@@ -49,13 +49,14 @@ func (w *world) certificates(role string) []string {
 type daemon struct {
 	cmd  *exec.Cmd
 	said bytes.Buffer
+	logs string // directory, or ""
 	done chan struct{}
 	err  error // once done is closed
 }
 
 // start runs the program of ours in a namespace.
 func (w *world) start(ctx context.Context, ns netns, args ...string) (*daemon, error) {
-	d := &daemon{cmd: command(ctx, ns, append([]string{w.program}, args...)...), done: make(chan struct{})}
+	d := &daemon{logs: w.logs, cmd: command(ctx, ns, append([]string{w.program}, args...)...), done: make(chan struct{})}
 	d.cmd.Stderr, d.cmd.Stdout = &d.said, &d.said
 	if err := d.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("run %s: %w", args[0], err)
@@ -67,8 +68,11 @@ func (w *world) start(ctx context.Context, ns netns, args ...string) (*daemon, e
 	return d, nil
 }
 
-// ended is an error if the daemon has.
+// ended is an error if the daemon has. None has not.
 func (d *daemon) ended() error {
+	if d == nil {
+		return nil
+	}
 	select {
 	case <-d.done:
 		return fmt.Errorf("%s ended: %w: %s", d.cmd.Args[len(d.cmd.Args)-1], d.err, tail(d.said.String()))
@@ -87,6 +91,9 @@ func (d *daemon) stop() error {
 	}
 	_ = d.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended, which Wait tells better
 	<-d.done
+	if err := keepLog(d.logs, d.cmd.Args, d.said.Bytes()); err != nil {
+		return err
+	}
 	var exit *exec.ExitError
 	if errors.As(d.err, &exit) && exit.ExitCode() == interrupted {
 		return nil
@@ -94,7 +101,13 @@ func (d *daemon) stop() error {
 	return fmt.Errorf("stopped with %w: %s", d.err, tail(d.said.String()))
 }
 
-func (d *daemon) cpu() (time.Duration, error) { return measure.TreeCPU(d.cmd.Process.Pid) }
+// cpu is what the daemon has used so far.
+func (d *daemon) cpu() (time.Duration, error) {
+	if d == nil {
+		return 0, nil
+	}
+	return measure.TreeCPU(d.cmd.Process.Pid)
+}
 
 // serve starts the target end and returns when it listens.
 func serve(ctx context.Context, m *move) (err error) {
@@ -140,23 +153,18 @@ func (m *move) seedArgs(args ...string) []string {
 
 // seed moves everything, up to the consistent point.
 func seed(ctx context.Context, m *move) error {
-	before, err := m.service.cpu()
-	if err != nil {
-		return err
-	}
-	if err := m.run(ctx, m.source.ns, append([]string{m.program}, m.seedArgs("--until", "consistent")...)...); err != nil {
-		return errors.Join(err, m.service.ended())
-	}
-	after, err := m.service.cpu()
-	m.used.Add(int64(after - before))
-	return err
+	err := m.run(ctx, m.source.ns, append([]string{m.program}, m.seedArgs("--until", "consistent")...)...)
+	return errors.Join(err, m.service.ended())
 }
 
-// leave removes the job on both sides and ends the service.
+// leave ends the engine, removes the job on both sides, and ends the service.
 func leave(ctx context.Context, m *move) error {
-	var err error
+	if m.watcher != nil {
+		_ = m.watcher.Close() // it only read
+	}
+	err := errors.Join(m.target.startIfDown(ctx), m.engine.stop())
 	if _, there := os.Stat(m.jobDir()); there == nil {
-		err = m.run(ctx, m.source.ns, append([]string{m.program, "cleanup", "--yes"}, m.sides()...)...)
+		err = errors.Join(err, m.run(ctx, m.source.ns, append([]string{m.program, "cleanup", "--yes"}, m.sides()...)...))
 	}
 	return errors.Join(err, m.service.stop())
 }

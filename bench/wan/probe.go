@@ -15,7 +15,7 @@ type capacity struct {
 }
 
 // probeFor is long enough for TCP to fill the wire and for the burst not to matter.
-const probeFor = 3 * time.Second
+const probeFor = 2 * time.Second
 
 // probe measures the capacity with a plain TCP transfer.
 func (w *wire) probe(ctx context.Context) (c capacity, err error) {

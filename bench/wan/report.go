@@ -19,6 +19,11 @@ var columns = []measure.Column{
 	{Title: "of nominal", Value: "wire_share_nominal", Show: measure.Show("%.0f %%", 100)},
 	{Title: "tool CPU s", Value: "tool_cpu_seconds"},
 	{Title: "server CPU s", Value: "server_cpu_seconds"},
+	{Title: "rows/s", Value: "rows_per_second", Show: measure.Show("%.0f", 1)},
+	{Title: "WAL MB/s", Value: "wal_bytes_per_second", Show: measure.Show("%.1f", 1e-6)},
+	{Title: "resumed s", Value: "resume_seconds", Show: measure.Show("%.2f", 1)},
+	{Title: "caught up s", Value: "caught_up_seconds", Show: measure.Show("%.2f", 1)},
+	{Title: "of first", Value: "versus_first", Show: measure.Show("%.2f", 1)},
 	{Title: "machine busy", Value: "machine_busy", Show: measure.Show("%.0f %%", 100)},
 }
 

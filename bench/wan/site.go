@@ -96,6 +96,14 @@ func (s *site) dropDatabase(ctx context.Context, db string) error {
 	return s.exec(ctx, "postgres", "DROP DATABASE IF EXISTS "+pg.Ident(db)+" WITH (FORCE)")
 }
 
+// startIfDown starts a server that was stopped.
+func (s *site) startIfDown(ctx context.Context) error {
+	if s.exec(ctx, "postgres", "SELECT") == nil {
+		return nil
+	}
+	return s.StartAgain(ctx)
+}
+
 // cpu is what the server and all its sessions have used so far.
 func (s *site) cpu() (time.Duration, error) {
 	b, err := os.ReadFile(filepath.Join(s.DataDir(), "postmaster.pid"))

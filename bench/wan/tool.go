@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 // tool runs programs and adds up what CPU they use.
 type tool struct {
 	used atomic.Int64 // nanoseconds
+	logs string       // a directory for what they say, or ""
 }
 
 // stage is one program of a pipeline.
@@ -136,7 +138,17 @@ func (t *tool) wait(p *program) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", p.name, err, tail(p.said.String()))
 	}
-	return nil
+	return keepLog(t.logs, p.cmd.Args, p.said.Bytes())
+}
+
+// keepLog writes what a program has said to a file that is named by time and program.
+func keepLog(dir string, argv []string, said []byte) error {
+	if dir == "" || len(said) == 0 {
+		return nil
+	}
+	program := filepath.Base(argv[4]) // after ip netns exec NAMESPACE
+	path := filepath.Join(dir, time.Now().Format("150405.000000")+"-"+program+".log")
+	return os.WriteFile(path, append([]byte(strings.Join(argv, " ")+"\n"), said...), 0o644)
 }
 
 // tail is the end of what a program said.

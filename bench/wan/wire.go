@@ -93,6 +93,11 @@ func (w *wire) shape(ctx context.Context, mbit int) error {
 	return nil
 }
 
+// plug takes one end of the wire down or up.
+func (w *wire) plug(ctx context.Context, how string) error {
+	return run(ctx, "ip", "-n", string(w.source), "link", "set", device, how)
+}
+
 // carried is what has crossed the wire so far, Ethernet headers included.
 func (w *wire) carried() (toTarget, toSource int64, err error) {
 	err = w.source.do(func() error {
