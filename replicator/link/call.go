@@ -59,6 +59,7 @@ const (
 	methodFingerprint  = "Fingerprint"
 	methodSetSequences = "SetSequences"
 	methodFacts        = "Facts"
+	methodStrangers    = "Strangers"
 	methodSetPhase     = "SetPhase"
 	methodDrop         = "Drop"
 )

@@ -85,6 +85,11 @@ func (r *Remote) Facts(ctx context.Context) (target.Facts, error) {
 	return do[nothing, target.Facts](ctx, r, methodFacts, nothing{})
 }
 
+// Strangers implements target.End.
+func (r *Remote) Strangers(ctx context.Context) ([]target.Stranger, error) {
+	return do[nothing, []target.Stranger](ctx, r, methodStrangers, nothing{})
+}
+
 // SetPhase implements target.End.
 func (r *Remote) SetPhase(ctx context.Context, phase string) error {
 	_, err := do[string, nothing](ctx, r, methodSetPhase, phase)

@@ -74,6 +74,7 @@ var methods = map[string]method{
 	methodSetSequences: as(true, func(ctx context.Context, s *session, a []schema.SequenceValue) (any, error) {
 		return nothing{}, s.end.SetSequences(ctx, a)
 	}),
+	methodStrangers: as(true, func(ctx context.Context, s *session, _ nothing) (any, error) { return s.end.Strangers(ctx) }),
 	methodSetPhase: as(true, func(ctx context.Context, s *session, phase string) (any, error) {
 		return nothing{}, s.end.SetPhase(ctx, phase)
 	}),

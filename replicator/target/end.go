@@ -14,8 +14,8 @@ import (
 // goroutines. A method either committed what it was asked for or it did not; where the connection
 // broke in between, the caller asks (Receipt, State) and repeats. The caller retries, not the End.
 type End interface {
-	// Open takes the job over: it waits for a dead engine's sessions to end, raises the epoch and
-	// returns what the target holds. fault.Fenced when another engine is alive. Whoever has the job
+	// Open takes the job over: it waits for a dead engine's sessions to end, raises the epoch and the
+	// guard, and returns what the target holds. fault.Fenced when another engine is alive. Whoever has the job
 	// may open it again, while nobody else uses the End: nothing that is on its way arrives then.
 	Open(ctx context.Context, create bool) (State, error)
 	// State is what the target holds now.
@@ -50,9 +50,12 @@ type End interface {
 	SetSequences(ctx context.Context, seqs []schema.SequenceValue) error
 	// Facts tells what the target is.
 	Facts(ctx context.Context) (Facts, error)
-	// SetPhase records the phase where everybody with access to the target can read it.
+	// Strangers are the sessions of others on the target database now.
+	Strangers(ctx context.Context) ([]Stranger, error)
+	// SetPhase records the phase where everybody with access to the target can read it. With phase
+	// open the guard goes, in the same transaction.
 	SetPhase(ctx context.Context, phase string) error
-	// Drop removes schema replicator's rows of this job, and the schema with the last job.
+	// Drop removes schema replicator's rows of this job, and with the last job the schema and the guard.
 	Drop(ctx context.Context) error
 	Close() error
 }
@@ -64,6 +67,7 @@ type State struct {
 	Receipts []chunker.Receipt
 	Applied  wal.LSN // lowest position of all shards
 	Replica  bool    // our sessions may set session_replication_role = replica
+	Guard    string  // what people must know of the guard, "" if it just stands; told by Open
 }
 
 // Facts is what is told of the target database.

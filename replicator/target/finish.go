@@ -95,18 +95,26 @@ func (l *Local) Drop(ctx context.Context) error {
 		if err != nil || has == "f" {
 			return err
 		}
-		job := pg.Literal(l.cfg.Job)
-		var sql strings.Builder
-		for _, t := range []string{"receipt", "position", "step", "job"} {
-			fmt.Fprintf(&sql, "DELETE FROM replicator.%s WHERE job = %s;\n", t, job)
-		}
-		if err := c.Exec(ctx, sql.String()); err != nil {
-			return err
-		}
-		left, err := c.Value(ctx, "SELECT count(*) FROM replicator.job")
-		if err != nil || left != "0" {
-			return err
-		}
-		return c.Exec(ctx, "DROP SCHEMA replicator CASCADE")
+		return inTransaction(ctx, c, func() error { return l.drop(ctx, c) })
 	})
+}
+
+func (l *Local) drop(ctx context.Context, c *pg.Conn) error {
+	job := pg.Literal(l.cfg.Job)
+	var sql strings.Builder
+	for _, t := range []string{"receipt", "position", "step", "job"} {
+		fmt.Fprintf(&sql, "DELETE FROM replicator.%s WHERE job = %s;\n", t, job)
+	}
+	if err := c.Exec(ctx, sql.String()); err != nil {
+		return err
+	}
+	if _, err := l.lower(ctx, c, false); err != nil {
+		return err
+	}
+	left, err := c.Value(ctx, "SELECT count(*) FROM replicator.job")
+	if err == nil && left == "0" {
+		err = c.Exec(ctx, "DROP SCHEMA replicator CASCADE")
+	}
+	l.cfg.Hook("target: drop before commit")
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"replicator/replicator/apply"
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
+	"replicator/replicator/status"
 	"replicator/wal"
 )
 
@@ -69,7 +70,13 @@ func (l *Local) Open(ctx context.Context, create bool) (State, error) {
 	if err := l.raiseEpoch(ctx); err != nil {
 		return State{}, err
 	}
-	return l.State(ctx)
+	note, err := l.guard(ctx)
+	if err != nil {
+		return State{}, err
+	}
+	st, err := l.State(ctx)
+	st.Guard = note
+	return st, err
 }
 
 // takeLock takes the job's advisory lock, then ends what a dead engine left behind.
@@ -233,6 +240,9 @@ func (l *Local) Receipt(ctx context.Context, table, chunk int) (*chunker.Receipt
 
 // SetPhase implements End.
 func (l *Local) SetPhase(ctx context.Context, phase string) error {
+	if phase == string(status.Open) {
+		return l.open(ctx)
+	}
 	return l.plain.use(ctx, func(c *pg.Conn) error {
 		rows, err := c.Query(ctx, "UPDATE replicator.job SET phase = $2 WHERE job = $1 AND epoch = $3::bigint RETURNING 1",
 			l.cfg.Job, phase, strconv.FormatInt(l.epoch.Load(), 10))

@@ -150,19 +150,25 @@ var errFenced = fault.New(fault.Fenced, fmt.Errorf("another engine has taken ove
 // transaction runs f in a transaction that the fence guards.
 func (l *Local) transaction(ctx context.Context, pool *sessions, f func(*pg.Conn) error) error {
 	return pool.use(ctx, func(c *pg.Conn) error {
-		if err := c.Exec(ctx, "BEGIN"); err != nil {
-			return err
-		}
-		err := l.fence(ctx, c)
-		if err == nil {
-			err = f(c)
-		}
-		if err != nil {
-			if !c.Raw().IsClosed() {
-				_ = c.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+		return inTransaction(ctx, c, func() error {
+			if err := l.fence(ctx, c); err != nil {
+				return err
 			}
-			return err
-		}
-		return c.Exec(ctx, "COMMIT")
+			return f(c)
+		})
 	})
+}
+
+// inTransaction runs f in a transaction of c.
+func inTransaction(ctx context.Context, c *pg.Conn, f func() error) error {
+	if err := c.Exec(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		if !c.Raw().IsClosed() {
+			_ = c.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+		}
+		return err
+	}
+	return c.Exec(ctx, "COMMIT")
 }
