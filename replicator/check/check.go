@@ -192,6 +192,7 @@ var checks = []oneCheck{
 	{"row security", Source, (*run).rowSecurity},
 	{"rights on the target", Target, (*run).targetRights},
 	{"replica role", Target, (*run).replicaRole},
+	{"guard", Target, (*run).guard},
 	{"roles", Both, (*run).roles},
 	{"owners", Both, (*run).owners},
 	{"rights on public", Both, (*run).publicRights},

@@ -30,6 +30,8 @@ func TargetSetup(ctx context.Context, o SetupOptions) (string, error) {
 	s.part("Make schemas, read and write everything.")
 	s.add(onDatabase(target.Database, "CONNECT, CREATE, TEMPORARY", o.Role), fmt.Sprintf("GRANT pg_read_all_data, pg_write_all_data TO %s", pg.Ident(o.Role)))
 	s.replica(target.Version, o.Role)
+	s.part("While the job runs the database is read-only by default for everybody else: see docs/check.md.")
+	s.add(guardSQL(o.Role))
 	if o.SourceDSN == "" {
 		s.generalOwners(o.Role)
 		return s.b.String(), nil

@@ -201,8 +201,10 @@ func TestSetupSatisfiesCheck(t *testing.T) {
 					t.Errorf("%s %s: %s: %s", f.Side, f.ID, f.Subject, f.Text)
 				}
 			}
-			if f := r.find("replica-role", Target); f == nil || f.Level != OK {
-				t.Errorf("replica role: %+v", f)
+			for _, id := range []string{"replica-role", "guard"} {
+				if f := r.find(id, Target); f == nil || f.Level != OK {
+					t.Errorf("%s: %+v", id, f)
+				}
 			}
 		})
 	}
