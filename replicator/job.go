@@ -71,6 +71,8 @@ type job struct {
 	markers map[string]markerSeen
 
 	endVerify context.CancelCauseFunc // of the last verification
+
+	seen sightings // others on the target
 }
 
 // markerSeen is a marker of ours that the target has applied everything before.

@@ -47,6 +47,7 @@ const (
 	keySigner     = "signer" // of the reports
 	keyStatus     = "status"
 	keyFailure    = "failure"
+	keyStrangers  = "strangers"
 	keySettings   = "settings"
 	keySecret     = "secret"   // of the fingerprints
 	keyVerify     = "verify"   // the last verification, or the one under way

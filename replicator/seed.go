@@ -102,6 +102,7 @@ func (j *job) order(ctx context.Context, g *errgroup.Group, action func(context.
 	}
 	g.Go(func() error { return j.stream(ctx) })
 	g.Go(func() error { return j.watch(ctx) })
+	g.Go(func() error { return j.watchTarget(ctx) })
 	consistent, err := j.copyPhase(ctx)
 	if err != nil || j.o.Until == "copied" && action == nil {
 		return err

@@ -101,6 +101,9 @@ func (a *app) verified(r *verify.Report) error {
 	for _, name := range r.Left {
 		fmt.Fprintf(&b, "%s: late, compared at the fence\n", status.Printable(name))
 	}
+	for i := range r.Strangers {
+		fmt.Fprintf(&b, "somebody else on the target: %s\n", r.Strangers[i].String())
+	}
 	fmt.Fprintf(&b, "%d tables, %s rows, %s: %s. Apply stood still for %.0f ms at most.\n", len(r.Tables), status.Count(rows),
 		status.Size(float64(bytes)), r.Outcome, 1000*r.Pause)
 	_, err := fmt.Fprint(a.stdout, b.String())

@@ -7,6 +7,7 @@ import (
 	"replicator/checksum"
 	"replicator/chunker"
 	"replicator/replicator/source"
+	"replicator/replicator/status"
 	"replicator/wal"
 )
 
@@ -26,6 +27,10 @@ type Job interface {
 	Lift(ctx context.Context) error
 	// Audit names who could still write or has begun to.
 	Audit(ctx context.Context) ([]string, error)
+	// Strangers are those who were seen on the target since the job began, up to now. Writers names
+	// those of them that have a transaction open that writes, and does not end in a few seconds.
+	Strangers(ctx context.Context) ([]status.Stranger, error)
+	Writers(ctx context.Context) ([]string, error)
 
 	// Late lists the tables that are copied at the fence; those made after the plan are created first,
 	// unless it is a rehearsal.

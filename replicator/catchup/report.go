@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"replicator/replicator/fault"
+	"replicator/replicator/status"
 	"replicator/wal"
 )
 
@@ -54,6 +55,8 @@ type Report struct {
 	Sequences  int              `json:"sequences"`             // set on the target
 	MissedRows map[string]int64 `json:"missed_rows,omitempty"` // UPDATE or DELETE that found no row, by table
 	Predicted  float64          `json:"predicted_seconds"`     // what a rehearsal expects; 0: nothing predicted
+
+	Strangers []status.Stranger `json:"strangers,omitempty"` // who else was seen on the target since the job began
 
 	Configuration Configuration `json:"configuration"`
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"replicator/replicator/fault"
+	"replicator/replicator/status"
 )
 
 var updateReports = flag.Bool("update-reports", false, "write the golden reports")
@@ -56,6 +57,10 @@ func reported(outcome Outcome, err error) *Report {
 		Configuration: Configuration{Fence: "database", Verify: "full", Timeout: 1800, Jobs: 4, IndexJobs: 2, NoKey: "late",
 			Confirm: "synced", Slot: "replicator_emr", Publication: "replicator_emr", Selection: []string{"--schema=ed"},
 			MaxLag: DefaultMaxLag, ChunkBytes: 64 << 20, RetainBudget: 16 << 30, TargetHost: "new.example:7432", Sealed: true},
+		Strangers: []status.Stranger{
+			{Application: "emr", Role: "ward", Kind: "client backend", First: at(-3600), Last: at(0.1), Sessions: 3, Since: at(-7200), Unguarded: 1, Looks: 720},
+			{Role: "dba", Kind: "prepared transaction", First: at(-900), Last: at(-600), Looks: 60, Writing: 60, Wrote: at(-600)},
+		},
 		PublicKey: "RWTwfumTSVtzcqUBL2Yq4VkWZ8v7m5Yz5Q0w0CkqkV3l6C8yXbM1yF5h",
 	}
 }

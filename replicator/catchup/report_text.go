@@ -78,6 +78,9 @@ func (r *Report) facts() []fact {
 	for _, name := range slices.Sorted(maps.Keys(r.MissedRows)) {
 		list = append(list, fact{"missed rows in " + name, status.Count(r.MissedRows[name])})
 	}
+	for i := range r.Strangers {
+		list = append(list, fact{"somebody else on the target", r.Strangers[i].String()})
+	}
 	return append(list, fact{"public key", cmp.Or(r.PublicKey, "none: the report is not signed")})
 }
 

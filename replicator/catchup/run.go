@@ -155,10 +155,35 @@ func (r *run) gates(ctx context.Context) (string, error) {
 	if bytes > r.o.MaxLag {
 		return "", fault.New(fault.Preflight, fmt.Errorf("the target is %d MiB of WAL behind", bytes>>20), "wait until replicator status shows a smaller lag")
 	}
-	return fmt.Sprintf("lag %d KiB, %.1f s", bytes>>10, seconds), nil
+	return fmt.Sprintf("lag %d KiB, %.1f s", bytes>>10, seconds), r.strangers(ctx)
+}
+
+// strangers warns of others on the target. They are no reason to refuse: what they have written the
+// comparison finds, and who writes at the fence is refused there.
+func (r *run) strangers(ctx context.Context) (err error) {
+	r.report.Strangers, err = r.job.Strangers(ctx)
+	for i := range r.report.Strangers {
+		if s := &r.report.Strangers[i]; s.Sessions > 0 || s.Writing > 0 {
+			r.tell(Event{At: time.Now().UTC(), Step: "gates", State: StepNote, Text: "somebody else on the target: " + s.String()})
+		}
+	}
+	return err
+}
+
+// alone refuses while somebody else writes on the target: what they do would come after the comparison.
+func (r *run) alone(ctx context.Context) error {
+	who, err := r.job.Writers(ctx)
+	if err == nil && len(who) > 0 {
+		err = fault.New(fault.Preflight, fmt.Errorf("somebody else writes on the target: %s", strings.Join(who, "; ")),
+			"end their transactions, and verify before the next catch-up: what they wrote is not on the source")
+	}
+	return err
 }
 
 func (r *run) fence(ctx context.Context) (string, error) {
+	if err := r.alone(ctx); err != nil {
+		return "", err
+	}
 	r.fenced = true
 	return r.job.Fence(ctx, r.o.Fence)
 }
@@ -199,8 +224,11 @@ func (r *run) sequences(ctx context.Context) (string, error) {
 func (r *run) finish(ctx context.Context) (string, error) { return r.job.Finish(ctx) }
 
 // proof shows that nobody wrote after the fence: no transaction but ours came through the stream, and
-// nobody is there who could have one open.
+// nobody is there who could have one open, on the target neither.
 func (r *run) proof(ctx context.Context) (string, error) {
+	if err := r.alone(ctx); err != nil {
+		return "", err
+	}
 	who, err := r.job.Audit(ctx)
 	if err != nil {
 		return "", err

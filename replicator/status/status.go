@@ -48,6 +48,8 @@ type Status struct {
 	Tables  []Table  `json:"tables"`
 	Late    []string `json:"late_tables,omitempty"` // made after the plan, or without identity or WAL: copied at the fence
 	Notes   []string `json:"notes,omitempty"`       // what was left out of the schema, and why
+
+	Strangers []Stranger `json:"strangers,omitempty"` // who else was seen on the target
 }
 
 // Copy is the bulk copy's progress. Bytes count what COPY gave; BytesTotal is the plan's estimate

@@ -64,6 +64,12 @@ func troubled() Status {
 	s.Apply.Missed = map[string]int64{"ed.visit": 3, "ed.bed": 1}
 	s.Late = []string{"a", "b", "c", "d", "e", "f", "g", "h"}
 	s.Notes = []string{"subscription hub is not created", "user mapping of lab holds secrets"}
+	s.Strangers = []Stranger{
+		{Application: "psql", Role: "dba", Kind: "client backend", First: evening, Last: evening.Add(time.Minute), Looks: 12},
+		{Application: "emr\x1b[2J", Role: "ward", Kind: "client backend", First: evening, Last: evening.Add(time.Hour), Sessions: 3, Unguarded: 1, Looks: 720},
+		{Role: "postgres", Kind: "logical replication worker", First: evening, Last: evening.Add(time.Hour), Sessions: 1, Unguarded: 1, Looks: 720, Writing: 9, Wrote: evening.Add(time.Hour)},
+		{Application: "report", Role: "reader", Kind: "client backend", First: evening, Last: evening.Add(time.Hour), Sessions: 2, Looks: 1},
+	}
 	return s
 }
 

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -118,6 +119,7 @@ func (p *page) trouble(s Status) {
 	if len(s.Late) > 0 {
 		p.line("late tables", "%s; copied at the fence: %s", plural(len(s.Late), "table", "tables"), Printable(some(s.Late)))
 	}
+	p.strangers(s.Strangers)
 	if s.LastError != "" {
 		p.line("last error", "%s %s", Time(s.ErrorAt), p.red(Printable(s.LastError)))
 	}
@@ -127,6 +129,24 @@ func (p *page) trouble(s Status) {
 			break
 		}
 		p.line([]string{"notes", ""}[min(i, 1)], "%s", Printable(n))
+	}
+}
+
+// strangers are those that write first, for they do harm.
+func (p *page) strangers(list []Stranger) {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b Stranger) int { return cmp.Compare(min(b.Writing, 1), min(a.Writing, 1)) })
+	for i := range list {
+		label := []string{"strangers", ""}[min(i, 1)]
+		if i == mostNotes {
+			p.line(label, "and %d more; --json has them all", len(list)-i)
+			break
+		}
+		text := list[i].String()
+		if list[i].Writing > 0 {
+			text = p.red(text)
+		}
+		p.line(label, "%s", text)
 	}
 }
 

@@ -3,6 +3,7 @@ package verify
 import (
 	"time"
 
+	"replicator/replicator/status"
 	"replicator/wal"
 )
 
@@ -32,6 +33,8 @@ type Report struct {
 	Tables  []Table   `json:"tables"`
 	Left    []string  `json:"left_out,omitempty"` // late tables: they are copied and compared at the fence
 	Error   string    `json:"error,omitempty"`
+
+	Strangers []status.Stranger `json:"strangers,omitempty"` // who else was seen on the target since the job began
 }
 
 // Table is the comparison of one table.

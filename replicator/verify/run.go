@@ -12,6 +12,7 @@ import (
 	"replicator/checksum"
 	"replicator/chunker"
 	"replicator/replicator/fault"
+	"replicator/replicator/status"
 	"replicator/wal"
 )
 
@@ -28,6 +29,8 @@ type Job interface {
 	Repair(ctx context.Context, t *chunker.Table, rows []checksum.KeyHash) (int, error)
 	// Found is told whether all rows of a table were equal as of lsn.
 	Found(t *chunker.Table, lsn wal.LSN, equal bool) error
+	// Strangers are those who were seen on the target since the job began, up to now.
+	Strangers(ctx context.Context) ([]status.Stranger, error)
 	// Keep keeps the report, as far as it is.
 	Keep(r *Report) error
 }
@@ -109,12 +112,16 @@ func (r *run) all(ctx context.Context) error {
 			left = append(left, t)
 		}
 	}
+	if r.report.Strangers, err = r.job.Strangers(ctx); err != nil {
+		return err
+	}
 	for _, g := range group(left, func(t *chunker.Table) int64 { return t.Bytes }) {
 		if err := r.group(ctx, g); err != nil {
 			return err
 		}
 	}
-	return nil
+	r.report.Strangers, err = r.job.Strangers(ctx)
+	return err
 }
 
 // group compares tables under one pair of snapshots, then repairs.
