@@ -278,6 +278,17 @@ func TestGuardThatIsNotAllowed(t *testing.T) {
 	if note := mustOpen(t, l); !strings.Contains(note, "not prevented") || !strings.Contains(note, "ALTER DATABASE") || p.setting() != "" {
 		t.Errorf("note %q, and the target has set %q", note, p.setting())
 	}
+	// A guard that is not ours goes with who put it up, and is not in our way.
+	owner := p.local("owner", p.target)
+	if note := mustOpen(t, owner); note != "" || p.setting() != guarded {
+		t.Errorf("the owner's guard: %q, and the target has set %q", note, p.setting())
+	}
+	if note := mustOpen(t, l); !strings.Contains(note, "RESET") {
+		t.Errorf("beside another's guard: %q", note)
+	}
+	if err := owner.Drop(t.Context()); err != nil || p.setting() != "" {
+		t.Errorf("the owner's job has gone, and the target has set %q: %v", p.setting(), err)
+	}
 	if err := l.SetPhase(t.Context(), string(status.Open)); err != nil {
 		t.Errorf("open without a guard: %v", err)
 	}

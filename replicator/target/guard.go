@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"replicator/replicator/fault"
@@ -64,14 +65,15 @@ func (l *Local) raise(ctx context.Context, c *pg.Conn) (note string, changed boo
 	if err != nil {
 		return "", false, err
 	}
-	if now != "on" {
-		sql, err := setReadOnly(ctx, c, "on")
-		if err != nil {
+	set, err := newSetter(ctx, c)
+	switch {
+	case err != nil:
+		return "", false, err
+	case !set.may():
+		return notOurs(set, now), false, nil
+	case now != "on":
+		if err := set.set(ctx, c, "on"); err != nil {
 			return "", false, err
-		}
-		if sql != "" {
-			return unguarded + ", as our role does not own the database: let its owner run " + sql +
-				" now, and RESET it once the target is open; or see replicator sql target-setup", false, nil
 		}
 	}
 	before, err := l.join(ctx, c, now)
@@ -82,6 +84,16 @@ func (l *Local) raise(ctx context.Context, c *pg.Conn) (note string, changed boo
 }
 
 const unguarded = "writes by others on the target are not prevented"
+
+// notOurs is for a role that may not change the setting: what it cannot take down it does not count as
+// its guard, whoever put it up.
+func notOurs(set setter, now string) string {
+	if now == "on" {
+		return "the target database is read-only by default, which our role may not change: let its owner run " + set.sql("") + " once the target is open"
+	}
+	return unguarded + ", as our role does not own the database: let its owner run " + set.sql("on") +
+		" now, and RESET it once the target is open; or see replicator sql target-setup"
+}
 
 // join makes the job's row, if there is none, and returns what was set before the guard: the first of
 // several jobs knows that.
@@ -120,12 +132,15 @@ func (l *Local) lower(ctx context.Context, c *pg.Conn, all bool) (raised string,
 	if err != nil || now != "on" || before == now {
 		return "", err
 	}
-	sql, err := setReadOnly(ctx, c, before)
-	if err == nil && sql != "" {
-		err = fault.New(fault.Preflight, fmt.Errorf("the target database stays read-only: our role may no longer change that"),
-			"let its owner run "+sql+", then run it again")
+	set, err := newSetter(ctx, c)
+	if err != nil {
+		return "", err
 	}
-	return gone[0][1], err
+	if !set.may() {
+		return "", fault.New(fault.Preflight, errors.New("the target database stays read-only: our role may no longer change that"),
+			"let its owner run "+set.sql(before)+", then run it again")
+	}
+	return gone[0][1], set.set(ctx, c, before)
 }
 
 // open ends the job: the phase and the guard in one transaction.

@@ -21,25 +21,39 @@ func readOnly(ctx context.Context, c *pg.Conn) (string, error) {
 	return rows[0][0], nil
 }
 
-// setReadOnly sets it, "" takes it away. Where our role may not, it returns what somebody must run who may.
-func setReadOnly(ctx context.Context, c *pg.Conn, value string) (sql string, err error) {
+// setter is how our role may change that.
+type setter struct {
+	database string // quoted
+	owner    bool
+	function bool // GuardFunction is there for us
+}
+
+func newSetter(ctx context.Context, c *pg.Conn) (setter, error) {
 	row, err := c.Row(ctx, `SELECT quote_ident(datname), pg_has_role(datdba, 'USAGE'), EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 			WHERE n.nspname || '.' || p.proname = $1 AND p.pronargs = 1
 				AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE'))
 		FROM pg_database WHERE datname = current_database()`, GuardFunction)
 	if err != nil {
-		return "", err
+		return setter{}, err
 	}
-	sql = "ALTER DATABASE " + row[0] + " RESET default_transaction_read_only"
-	if value != "" {
-		sql = "ALTER DATABASE " + row[0] + " SET default_transaction_read_only = " + pg.Literal(value)
+	return setter{row[0], row[1] == "t", row[2] == "t"}, nil
+}
+
+func (s setter) may() bool { return s.owner || s.function }
+
+// set sets it, "" takes it away.
+func (s setter) set(ctx context.Context, c *pg.Conn, value string) error {
+	if s.owner {
+		return c.Exec(ctx, s.sql(value))
 	}
-	switch {
-	case row[1] == "t":
-		return "", c.Exec(ctx, sql)
-	case row[2] == "t":
-		_, err = c.Query(ctx, "SELECT "+GuardFunction+"(nullif($1, ''))", value)
-		return "", err
+	_, err := c.Query(ctx, "SELECT "+GuardFunction+"(nullif($1, ''))", value)
+	return err
+}
+
+// sql is what the owner runs to the same end.
+func (s setter) sql(value string) string {
+	if value == "" {
+		return "ALTER DATABASE " + s.database + " RESET default_transaction_read_only"
 	}
-	return sql, nil
+	return "ALTER DATABASE " + s.database + " SET default_transaction_read_only = " + pg.Literal(value)
 }
