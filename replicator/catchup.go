@@ -41,7 +41,7 @@ func (o *CatchupOptions) Validate() error {
 		o.Fence = source.FenceDatabase
 	}
 	if o.Verify == "" {
-		o.Verify = catchup.VerifyFull
+		o.Verify = catchup.VerifyChanged
 	}
 	return fault.New(fault.Usage, errors.Join(
 		required("dir", o.Dir),

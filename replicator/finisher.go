@@ -170,13 +170,14 @@ func (f *finisher) Fingerprints(ctx context.Context, t *chunker.Table) (src, tgt
 // lookedUp is how many keys are looked up at once.
 const lookedUp = 5000
 
-// Changed compares the rows of a table that changed since it was proved equal, up to the fence.
+// Changed compares the rows of a table that changed since it was proved equal, up to the fence. A proof
+// counts only where others are kept from writing on the target, and nobody was seen to write since.
 func (f *finisher) Changed(ctx context.Context, t *chunker.Table, fence wal.LSN) (src, tgt checksum.Set, proved bool, err error) {
-	if t.Ordinal >= len(f.planned) || t.Late() {
+	if t.Ordinal >= len(f.planned) || t.Late() || !f.guarded {
 		return src, tgt, false, nil
 	}
-	keys, proved, err := f.touch.touched(ctx, t.Ordinal, fence)
-	if err != nil || !proved {
+	keys, since, err := f.touch.touched(ctx, t.Ordinal, fence)
+	if err != nil || since.IsZero() || f.wroteSince(since) {
 		return src, tgt, false, err
 	}
 	err = f.persist(ctx, "compare changed rows of "+t.String(), func() error {

@@ -53,6 +53,7 @@ type job struct {
 	touch  *toucher     // once the target follows
 
 	owns      bool          // the target is opened by this run
+	guarded   bool          // the target is read-only by default for others
 	replica   bool          // foreign keys and triggers do not fire for our role
 	ran       sync.Map      // IDs of the schema steps that ran
 	met       bool          // both ends were reached in this run: from now on a lost connection is waited for

@@ -36,6 +36,7 @@ func (j *job) takeOver(ctx context.Context) error {
 		j.note("the target role may not set session_replication_role: foreign keys and triggers wait for catch-up")
 	}
 	j.note(st.Guard)
+	j.guarded = st.Guard == ""
 	if st.Phase == string(status.Open) {
 		// The target's word counts (I7): an engine was killed right after it had opened the target.
 		return errors.Join(j.setPhase(status.Open), errEnd)

@@ -176,3 +176,10 @@ func (f *finisher) Writers(ctx context.Context) ([]string, error) {
 func (v *verifier) Strangers(ctx context.Context) ([]status.Stranger, error) {
 	return (&finisher{job: v.job}).Strangers(ctx)
 }
+
+// wroteSince reports whether anybody was seen to write on the target since then.
+func (j *job) wroteSince(then time.Time) bool {
+	j.seen.mu.Lock()
+	defer j.seen.mu.Unlock()
+	return slices.ContainsFunc(j.seen.list, func(s status.Stranger) bool { return !s.Wrote.Before(then) })
+}

@@ -349,27 +349,28 @@ func (t *toucher) prove(table int, lsn wal.LSN) error {
 // disprove forgets a table that was found different.
 func (t *toucher) disprove(table int) error { return t.unprove(table, "the sides differ") }
 
-// touched are the keys of a table that changed since it was proved equal; proved is false where it has
-// to be compared in full. Everything up to lsn is noted when it returns.
-func (t *toucher) touched(ctx context.Context, table int, lsn wal.LSN) (keys [][]byte, proved bool, err error) {
+// touched are the keys of a table that changed since it was proved equal, and when that was: the zero
+// time where it has to be compared in full. Everything up to lsn is noted when it returns.
+func (t *toucher) touched(ctx context.Context, table int, lsn wal.LSN) (keys [][]byte, since time.Time, err error) {
 	for {
 		t.mu.Lock()
 		p, ok := t.state.Tables[table]
 		upTo := t.state.UpTo
 		t.mu.Unlock()
 		if !ok || p.Clean == 0 {
-			return nil, false, nil
+			return nil, since, nil
 		}
 		if upTo >= lsn {
+			since = p.At
 			break
 		}
 		if err := pg.Pause(ctx, touchEvery/10); err != nil {
-			return nil, false, err
+			return nil, since, err
 		}
 	}
 	err = t.store.EachTouched(table, func(k checkpoint.Touched) error {
 		keys = append(keys, slices.Clone(k.Key))
 		return nil
 	})
-	return keys, true, err
+	return keys, since, err
 }

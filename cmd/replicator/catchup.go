@@ -45,7 +45,7 @@ func defineCatchup(a *app, f *pflag.FlagSet) action {
 	key.define(a, f)
 	dsn.defineFar(a, f)
 	f.Var(newChoice(&fence, "database", "database", "operator"), "fence", "who stops the writes: `database|operator`: replicator on the source, or you")
-	f.Var(newChoice(&verify, "full", "full", "changed", "late", "none"), "verify", "what is compared before the target opens: `full|changed|late|none`: all rows; of tables that verify has proved equal only the rows that changed since; tables copied at the fence; nothing")
+	f.Var(newChoice(&verify, "changed", "changed", "full", "late", "none"), "verify", "what is compared before the target opens: `changed|full|late|none`: of tables that verify has proved equal the rows that changed since, all others in full; all rows; tables copied at the fence; nothing")
 	f.BoolVar(&o.Rehearse, "rehearse", false, "measure, change nothing")
 	f.BoolVar(&o.Abort, "abort", false, "lift the fence of an interrupted attempt, nothing else")
 	f.DurationVar(&o.Timeout, "timeout", 0, "give up and lift the fence after this `time`, as in 45m; 0 is no limit")
