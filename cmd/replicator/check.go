@@ -46,7 +46,7 @@ func defineCheck(a *app, f *pflag.FlagSet) action {
 	f.BoolVar(&o.AcceptRisk, "accept-risk", false, "turn risks that you may take into notes")
 	return func(ctx context.Context, _ []string) error {
 		if o.Source, o.Target = dsn.get(); o.Source == "" && o.Target == "" {
-			return usage("--source and --target are missing", "give both, or one of them to look at that side alone; or set REPLICATOR_SOURCE and REPLICATOR_TARGET")
+			return usage("--source and --target are missing", "give them, or one to look at that side alone; or set REPLICATOR_SOURCE, REPLICATOR_TARGET")
 		}
 		o.Logger = a.logger()
 		report, err := check.Run(ctx, o)
