@@ -150,7 +150,7 @@ func everySegmentHasItsRelations(t *testing.T, options form) {
 		t.Fatalf("only %d segments", len(l.segs))
 	}
 	for i := range l.segs {
-		r := &Reader{log: l, number: l.segs[i].number}
+		r := &Reader{log: l, number: l.segs[i].number, reached: true}
 		c := &consumer{position: l.segs[i].position}
 		seen := 0
 		for {
@@ -168,6 +168,46 @@ func everySegmentHasItsRelations(t *testing.T, options form) {
 			}
 		}
 		check(t, r.Close())
+	}
+	check(t, l.Close())
+}
+
+// TestReaderPassesOver: a reader that begins late in a segment is not given what lies before, but for the
+// relations that were described there.
+func TestReaderPassesOver(t *testing.T) { everyForm(t, readerPassesOver) }
+
+func readerPassesOver(t *testing.T, options form) {
+	o := options(newFS(t))
+	o.SegmentBytes = 1 << 20
+	l := open(t, o)
+	check(t, l.Append(t.Context(), 150, begin(199, 1)))
+	check(t, l.Append(t.Context(), 150, relationMessage(7, "early")))
+	check(t, l.Append(t.Context(), 199, commit(200)))
+	for i := range 300 {
+		transaction(t, l, wal.LSN(300+100*i), 3, 200)
+		synced(t, l)
+	}
+	for _, from := range []wal.LSN{100, 10_000, 30_000, 30_100, 40_000} {
+		r, err := l.Reader(from)
+		check(t, err)
+		c, frames := &consumer{position: from}, 0
+		for {
+			sealed, err := r.Next(ended(t))
+			if errors.Is(err, errEnd) {
+				break
+			}
+			check(t, err)
+			check(t, c.frame(sealed))
+			frames++
+		}
+		check(t, r.Close())
+		left := max(0, (30_200-int(max(from, 200)))/100) // one transaction a frame
+		if from < 30_200 && c.relations[7] != "early" {
+			t.Errorf("after %s: the relation is not known", from)
+		}
+		if frames > left+2 || len(c.ended) < left {
+			t.Errorf("after %s: %d frames with %d transactions, want those of %d", from, frames, len(c.ended), left)
+		}
 	}
 	check(t, l.Close())
 }

@@ -12,13 +12,19 @@ import (
 	"replicator/checksum/frame"
 	"replicator/replicator/fault"
 	"replicator/wal"
+	"replicator/wal/pgoutput"
 )
 
 // Reader reads the log from a segment on, in order, as far as it is durable. It belongs to one
 // goroutine. The segment that it stands in and all later ones are not trimmed.
 type Reader struct {
 	log    *Log
+	from   wal.LSN
 	number uint64 // of the segment it stands in; Log.mu guards changes of it
+
+	reached bool      // a transaction that commits after from was met: nothing is passed over any more
+	known   relations // described in what was passed over: the frame before the first that is not
+	held    []byte    // the frame that comes after that one
 
 	file     vfs.File // nil: the segment is not open yet
 	off      int64
@@ -30,14 +36,16 @@ type Reader struct {
 }
 
 // Reader returns a reader that meets every transaction that commits after from, whole. It may meet
-// earlier ones too, the first of them without its beginning. ErrTrimmed says that some are gone.
+// earlier ones too, the first of them without its beginning; frames that hold nothing but those are
+// passed over, so that a reader which comes again does not begin where the segment does. ErrTrimmed
+// says that some are gone.
 func (l *Log) Reader(from wal.LSN) (*Reader, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usable(); err != nil {
 		return nil, err
 	}
-	r := &Reader{log: l, number: 1}
+	r := &Reader{log: l, from: from, known: relations{}, number: 1}
 	if len(l.segs) > 0 {
 		oldest := l.segs[0].number
 		if r.number = l.start(from); r.number < oldest || oldest > 1 && from < l.oldest() {
@@ -54,6 +62,10 @@ func (l *Log) Reader(from wal.LSN) (*Reader, error) {
 // log with a key; it is valid until the next call. It waits until there is one. Preambles are among the frames: Relation messages that
 // may be known already.
 func (r *Reader) Next(ctx context.Context) ([]byte, error) {
+	if sealed := r.held; sealed != nil {
+		r.held = nil
+		return sealed, nil
+	}
 	for {
 		end, next, changed, err := r.limit()
 		switch {
@@ -63,7 +75,10 @@ func (r *Reader) Next(ctx context.Context) ([]byte, error) {
 			}
 			continue
 		case r.off < end:
-			return r.read(end)
+			if sealed, err := r.read(end); sealed != nil || err != nil {
+				return sealed, err
+			}
+			continue
 		case next != nil:
 			if err := r.advance(next); err != nil {
 				return nil, err
@@ -102,7 +117,7 @@ func (r *Reader) limit() (end int64, next *header, changed chan struct{}, err er
 	return end, next, l.changed, l.broken
 }
 
-// read returns the frame at off.
+// read returns the frame at off, nil for one that is passed over.
 func (r *Reader) read(end int64) ([]byte, error) {
 	if limit := 4 * r.log.opt.FrameBytes; cap(r.buf) > limit || cap(r.raw) > limit {
 		r.buf, r.raw = nil, nil // what one huge message took is not kept
@@ -113,7 +128,12 @@ func (r *Reader) read(end int64) ([]byte, error) {
 	}
 	r.buf = b
 	link := r.coat.link(b) // before the frame is taken out, which overwrites it
-	sealed, h, err := r.unwrap(b)
+	sealed, raw, h, err := r.unwrap(b)
+	if err == nil && !r.reached {
+		if err = r.look(raw); err == nil {
+			sealed = r.passOver(sealed, &h)
+		}
+	}
 	if err != nil {
 		return nil, r.failed(r.off, err)
 	}
@@ -122,20 +142,58 @@ func (r *Reader) read(end int64) ([]byte, error) {
 	return sealed, nil
 }
 
-// unwrap takes the next frame out of its coat, in place, and checks it.
-func (r *Reader) unwrap(b []byte) ([]byte, frame.Header, error) {
-	sealed, err := r.coat.take(b, b)
-	if err != nil {
-		return nil, frame.Header{}, err
+// look finds out whether r has reached a transaction that commits after from. Where a transaction is
+// cut by the frame's end, its Begin, which tells its commit, stands in a frame before the rest.
+func (r *Reader) look(raw []byte) error {
+	return Records(raw, func(lsn wal.LSN, kind RecordKind, msg []byte) error {
+		final, begins := wal.LSN(0), false
+		if kind == Message {
+			final, begins = pgoutput.BeginFinal(msg)
+		}
+		switch {
+		case begins:
+			r.reached = r.reached || final >= r.from
+		case kind == Mark, kind == Message && pgoutput.Kind(msg) == 'M':
+			r.reached = r.reached || lsn > r.from
+		}
+		if !r.reached {
+			r.known.record(kind, msg)
+		}
+		return nil
+	})
+}
+
+// passOver is nil while nothing is reached. Then it is a frame, sealed here, that describes the
+// relations of all that was passed over, and the frame that was reached is held for the next call.
+func (r *Reader) passOver(sealed []byte, h *frame.Header) []byte {
+	if !r.reached {
+		return nil
 	}
-	h, raw, err := frame.View(sealed, r.raw)
+	if len(r.known) == 0 {
+		return sealed
+	}
+	var raw []byte
+	for _, m := range r.known.messages() {
+		raw = appendRecord(raw, r.from, Message, m)
+	}
+	r.known, r.held = nil, sealed
+	return frame.Seal(nil, frame.Header{Kind: frame.Changes, Seq: h.Seq, First: h.First, Last: h.First}, raw, nil)
+}
+
+// unwrap takes the next frame out of its coat, in place, and checks it.
+func (r *Reader) unwrap(b []byte) (sealed, raw []byte, h frame.Header, err error) {
+	sealed, err = r.coat.take(b, b)
+	if err != nil {
+		return nil, nil, h, err
+	}
+	h, raw, err = frame.View(sealed, r.raw)
 	if h.Encoding == frame.Zstd {
 		r.raw = raw
 	}
 	if err == nil {
 		err = follows(&h, r.seq)
 	}
-	return sealed, h, err
+	return sealed, raw, h, err
 }
 
 // open opens the segment and checks that it is the one that the log knows.
