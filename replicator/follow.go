@@ -11,6 +11,7 @@ import (
 
 	"replicator/replicator/apply"
 	"replicator/replicator/fault"
+	"replicator/replicator/pg"
 	"replicator/replicator/source"
 	"replicator/replicator/target"
 	"replicator/wal"
@@ -27,7 +28,7 @@ func (j *job) follow(ctx context.Context, until string, filtered bool) error {
 			if errors.As(err, &recopy) {
 				return nil
 			}
-			return err
+			return j.outlastRefusal(ctx, err, until)
 		})
 		if err != nil || recopy == nil {
 			return err
@@ -76,6 +77,20 @@ func (j *job) applyOnce(ctx context.Context, until string, stop wal.LSN, filtere
 	cfg.Report = func(p apply.Progress) { j.report(call, p) }
 	_, err = j.end.Follow(ctx, cfg, src)
 	return err
+}
+
+// outlastRefusal has a job that follows go on when the other site refuses it, as with a certificate that
+// has expired: its changes are safe in the change log, and the source may forget its WAL meanwhile.
+// Who has to act is told by status and the log.
+func (j *job) outlastRefusal(ctx context.Context, err error, until string) error {
+	if until != "" || pg.Lost(err) || fault.CodeOf(err) != fault.Link {
+		return err
+	}
+	j.log.Error("the other site refuses the link: changes are kept here until that is mended", "error", err, "hint", fault.HintOf(err))
+	if perr := pg.Pause(ctx, retryMost); perr != nil {
+		return perr
+	}
+	return fmt.Errorf("%w: %w", errPassing, err)
 }
 
 // sums is what was applied in earlier calls of this run.

@@ -32,12 +32,15 @@ func ParseCompress(s string) (Compress, error) {
 type bottleneck string
 
 const (
-	idle        bottleneck = "nothing: no rows are on their way"
-	theCap      bottleneck = "the cap of --max-rate"
-	theLink     bottleneck = "the link: it is full"
-	theTarget   bottleneck = "the target: it takes rows no faster"
-	compression bottleneck = "the source end's processor, which compresses"
-	theSource   bottleneck = "the source: it gives rows no faster"
+	idle       bottleneck = "nothing: no rows are on their way"
+	unhindered bottleneck = "nothing"
+	// Apply reads no faster than it applies, so the two look alike from here.
+	theTargetOrLink bottleneck = "the target, which applies changes, or the link"
+	theCap          bottleneck = "the cap of --max-rate"
+	theLink         bottleneck = "the link: it is full"
+	theTarget       bottleneck = "the target: it takes rows no faster"
+	compression     bottleneck = "the source end's processor, which compresses"
+	theSource       bottleneck = "the source: it gives rows no faster"
 )
 
 // shares are parts of the time that chunks were under way, 0 to 1, within the last second.
@@ -94,6 +97,18 @@ func judge(s shares) bottleneck {
 		return compression
 	}
 	return theSource
+}
+
+// judgeChanges says what holds changes up while no rows are copied, by the time that the wire or the
+// cap took.
+func judgeChanges(blocked, held float64) bottleneck {
+	switch {
+	case blocked > 0.4 && held > blocked/2:
+		return theCap
+	case blocked > 0.4:
+		return theTargetOrLink
+	}
+	return unhindered
 }
 
 // look takes in a second's shares and returns the bottleneck and the level from now on.

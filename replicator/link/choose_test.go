@@ -25,6 +25,14 @@ func TestBottleneckIsNamed(t *testing.T) {
 	}
 }
 
+func TestBottleneckOfChangesIsNamed(t *testing.T) {
+	for want, s := range map[bottleneck]shares{unhindered: {blocked: 0.1}, theCap: {blocked: 0.9, held: 0.8}, theTargetOrLink: {blocked: 0.9}} {
+		if got := judgeChanges(s.blocked, s.held); got != want {
+			t.Errorf("%+v: %s, want %s", s, got, want)
+		}
+	}
+}
+
 // run looks n times and returns the level.
 func run(c *chooser, s shares, n int) (level frame.Level) {
 	for range n {

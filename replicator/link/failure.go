@@ -101,7 +101,7 @@ type lostError struct{ cause error }
 
 func lost(step string, cause error) error {
 	return fault.New(fault.Link, &lostError{fmt.Errorf("%s: %w", step, cause)},
-		"look at the network between the two sites and at replicator serve; the engine goes on by itself when it is back")
+		"look at the network between the two sites, and whether replicator serve runs there; a job under way goes on when the link is back")
 }
 
 func (e *lostError) Error() string   { return e.cause.Error() }

@@ -128,6 +128,7 @@ func (r *Remote) report() {
 	link := r.gauge.link
 	r.gauge.mu.Unlock()
 	link.Peer, link.Streams, link.MaxRate = r.cfg.Address, r.cfg.Streams, r.cfg.Limiter.Rate()
+	link.OwnCertificateEnds = r.cfg.Identity.NotAfter
 	if r.cfg.Report != nil {
 		r.cfg.Report(link)
 	}
@@ -159,6 +160,9 @@ func (g *gauge) look(now, last sample) {
 		}
 	}
 	b, level := g.choice.look(s)
+	if chunks == 0 && now.packed > last.packed { // changes are on their way, over one connection
+		b = judgeChanges((now.wire.blocked-last.wire.blocked).Seconds()/span, (now.wire.held-last.wire.held).Seconds()/span)
+	}
 	l.Bottleneck, l.Level = string(b), level.String()
 	g.lvl.Store(int32(level))
 }

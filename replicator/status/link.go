@@ -24,5 +24,6 @@ type Link struct {
 	Damaged    int64   `json:"damaged"`    // frames that did not arrive as they were sent
 	Bottleneck string  `json:"bottleneck"` // what holds the copy up now, in words
 
-	CertificateEnds time.Time `json:"certificate_ends,omitzero"` // of the target end's; ours is logged at the start
+	CertificateEnds    time.Time `json:"certificate_ends,omitzero"`     // of the target end's
+	OwnCertificateEnds time.Time `json:"own_certificate_ends,omitzero"` // of the source end's
 }

@@ -24,8 +24,14 @@ func (p *page) link(s Status) {
 	if l.Resent > 0 || l.Damaged > 0 || l.Connections > 1 {
 		p.line("", "%s sent again, %s damaged on the way, connected %s", frames(l.Resent), Count(l.Damaged), times(l.Connections))
 	}
-	if !l.CertificateEnds.IsZero() && l.CertificateEnds.Sub(s.At) < certificateSoon {
-		p.line("alarm", "%s", p.red("the target end's certificate ends "+Time(l.CertificateEnds)))
+	p.certificate(s.At, "target", l.CertificateEnds)
+	p.certificate(s.At, "source", l.OwnCertificateEnds)
+}
+
+// certificate warns of one that ends soon.
+func (p *page) certificate(now time.Time, end string, until time.Time) {
+	if !until.IsZero() && until.Sub(now) < certificateSoon {
+		p.line("alarm", "%s", p.red("the "+end+" end's certificate ends "+Time(until)))
 	}
 }
 
