@@ -32,7 +32,7 @@ test: servers
 bench-memory: servers
 	$(GO) test -tags memory -timeout 20m -run TestMemory -v ./replicator/
 
-# Two sites and a slow wire between them, beside other tools; as root. Takes an hour or two, and
+# Two sites and a slow wire between them, beside other tools; as root. Takes one and a half hours, and
 # three minutes with make bench-wan WAN=--quick; go run ./bench/wan --help lists what can be chosen.
 WAN ?=
 bench-wan: build debian-postgresql

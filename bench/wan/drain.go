@@ -12,15 +12,24 @@ import (
 // The backlog grows while the target's server is down; the clock runs from its first window to its
 // last, so that nobody's pause before a new attempt counts.
 func compareDrains(ctx context.Context, w *world, r *measure.Report, o options) error {
-	l, err := w.lay(ctx, link{mbit: distanceMbit})
-	if err != nil {
-		return err
+	for _, mbit := range o.rates {
+		l, err := w.lay(ctx, link{mbit: mbit})
+		if err != nil {
+			return err
+		}
+		g := r.Group("Draining a backlog of the wards' changes, over "+l.String(), "seconds")
+		g.Fact("backlog", "%d rows or some more, scanned documents among them, written as fast as it goes while the target's server is down", o.backlog)
+		w.capacity[mbit].fact(g)
+		if err := w.interleaveDrains(ctx, g, l, o); err != nil {
+			return err
+		}
 	}
-	g := r.Group("Draining a backlog of the wards' changes, over "+l.String(), "seconds")
-	g.Fact("backlog", "%d rows or some more, written as fast as it goes while the target's server is down", o.backlog)
-	w.capacity[l.mbit].fact(g)
+	return nil
+}
+
+func (w *world) interleaveDrains(ctx context.Context, g *measure.Group, l *link, o options) error {
 	into := []*measure.Subject{
-		g.Subject("in process", measure.Peer, "seed --target"),
+		g.Subject("in process", measure.Reference, "seed --target"),
 		g.Subject("over the link", measure.Ours, "seed --target-host"),
 	}
 	return measure.Interleave(o.runs, len(into), func(run, i int) error {
@@ -28,7 +37,7 @@ func compareDrains(ctx context.Context, w *world, r *measure.Report, o options) 
 		if err != nil {
 			return fmt.Errorf("%s, run %d: %w", into[i].Name, run+1, err)
 		}
-		w.log.Info("drained", "how", into[i].Name, "run", run+1, "rows per second", fmt.Sprintf("%.0f", v["rows_per_second"]))
+		w.log.Info("drained", "how", into[i].Name, "over", l.String(), "run", run+1, "rows per second", fmt.Sprintf("%.0f", v["rows_per_second"]))
 		into[i].Add(v)
 		compareRates(into)
 		return nil
@@ -70,6 +79,7 @@ func (w *world) drain(ctx context.Context, l *link, near bool, rows int64) (v me
 	}
 	share := float64(backlog.to-first) / float64(backlog.to-backlog.from)
 	v["rows_per_second"] = float64(wrote) * share / v["seconds"]
+	v["wire_share"] = v["wire_bytes"] / v["seconds"] / w.capacity[l.mbit].frames
 	v["wal_bytes_per_second"] = float64(backlog.to-first) / v["seconds"]
 	return v, m.same(ctx)
 }

@@ -31,8 +31,8 @@ type move struct {
 	link    *link
 	db      string // fresh on the target
 	scratch string // a directory for files of the tool
-	// From the other site, through the link.
-	sourceDSN, targetDSN string
+	// sourceDSN is for who reads from the target's site, through the link.
+	sourceDSN string
 
 	// Of replicator only. In process there is neither a service nor a host at which it is reached.
 	service *daemon
@@ -80,11 +80,7 @@ func (w *world) newMove(ctx context.Context, l *link) (m *move, err error) {
 	if err != nil {
 		return nil, err
 	}
-	target, err := l.far(ctx, w.target.address())
-	if err != nil {
-		return nil, err
-	}
-	m.sourceDSN, m.targetDSN = dsnAt(source, sourceDB), dsnAt(target, m.db)
+	m.sourceDSN = dsnAt(source, sourceDB)
 	for _, s := range []*site{w.source, w.target} { // no run pays for what another one wrote
 		if err := s.exec(ctx, "postgres", "CHECKPOINT"); err != nil {
 			return nil, err
@@ -103,7 +99,7 @@ func (m *move) end(ctx context.Context, s subject) (err error) {
 	return errors.Join(err, m.target.dropDatabase(ctx, m.db), os.RemoveAll(m.scratch))
 }
 
-// clock measures do.
+// clock measures do; the samples are of what went over the wire to the target.
 func (m *move) clock(ctx context.Context, do func(context.Context, *move) error) (measure.Values, *measure.Samples, error) {
 	before, err := m.usage()
 	if err != nil {

@@ -36,13 +36,24 @@ func (t *tool) run(ctx context.Context, ns netns, argv ...string) error {
 }
 
 // pipeline runs programs to their end, each one's output the next one's input. Where the namespace
-// changes, which is from source to target, a TCP connection over l stands for ssh.
+// changes, which is from source to target, a TCP connection over l stands for ssh. One that fails
+// takes the others with it: its ends are closed.
 func (t *tool) pipeline(ctx context.Context, l *link, stages ...stage) error {
 	ctx, stop := context.WithCancel(ctx)
-	defer stop() // one that fails must not leave the others waiting
-	var running []*program
+	defer stop()
+	running, err := lay(ctx, l, stages)
+	if err != nil {
+		stop()
+	}
+	for _, p := range running {
+		err = errors.Join(err, t.wait(p))
+	}
+	return err
+}
+
+// lay starts the programs of a pipeline; with an error it returns those that run already.
+func lay(ctx context.Context, l *link, stages []stage) (running []*program, err error) {
 	var in *os.File
-	var err error
 	for i, s := range stages {
 		p := &program{in: in}
 		in = nil
@@ -52,19 +63,20 @@ func (t *tool) pipeline(ctx context.Context, l *link, stages ...stage) error {
 		if err == nil {
 			err = p.start(ctx, s)
 		}
+		err = errors.Join(err, closed(p.in), closed(p.out)) // the program has them, if it runs
 		if err != nil {
-			stop()
-			break
+			return running, errors.Join(err, closed(in))
 		}
 		running = append(running, p)
 	}
-	if in != nil {
-		_ = in.Close() // of a pipeline that broke while it was laid
+	return running, nil
+}
+
+func closed(f *os.File) error {
+	if f == nil {
+		return nil
 	}
-	for _, p := range running {
-		err = errors.Join(err, t.wait(p))
-	}
-	return err
+	return f.Close()
 }
 
 // joint connects one program to the next.
@@ -110,18 +122,16 @@ func command(ctx context.Context, ns netns, argv ...string) *exec.Cmd {
 	return cmd
 }
 
-// start runs s and closes our copies of its ends.
+// start runs s between its ends.
 func (p *program) start(ctx context.Context, s stage) error {
 	p.name = strings.Join(s.argv, " ")
 	p.cmd = command(ctx, s.ns, s.argv...)
 	p.cmd.Stderr, p.cmd.Stdout = &p.said, &p.said
 	if p.in != nil {
 		p.cmd.Stdin = p.in
-		defer p.in.Close()
 	}
 	if p.out != nil {
 		p.cmd.Stdout = p.out
-		defer p.out.Close()
 	}
 	if err := p.cmd.Start(); err != nil {
 		return fmt.Errorf("run %s: %w", p.name, err)
