@@ -10,7 +10,7 @@ import (
 // layers is the import table: a package may import what stands in a layer above it in this list,
 // and within its own layer nothing. Nouns first, the command last.
 var layers = [][]string{
-	{"replicator/fault", "replicator/pg"},
+	{"replicator/fault", "replicator/pg", "replicator/keyfile"},
 	{"wal", "checksum", "checksum/atrest", "checksum/column", "replicator/link/pace", "replicator/link/pki"},
 	{"checksum/frame", "wal/pgoutput", "wal/slot", "replicator/sign"},
 	{"wal/changelog"},

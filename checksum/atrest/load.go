@@ -11,9 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"replicator/replicator/fault"
+	"replicator/replicator/keyfile"
 )
 
 const howToMake = "make one with: openssl rand -hex 32 > FILE; chmod 0600 FILE"
@@ -36,16 +36,16 @@ func load(path, dir string) ([Size]byte, error) {
 		return none, refuse(howToMake, "key file %s is not there", path)
 	}
 	if err != nil {
-		return none, refuse("the user that runs replicator must be able to read it", "key file %s cannot be read: %v", path, reason(err))
+		return none, refuse("the user that runs replicator must be able to read it", "key file %s cannot be read: %v", path, keyfile.Reason(err))
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return none, refuse("", "key file %s cannot be read: %v", path, reason(err))
+		return none, refuse("", "key file %s cannot be read: %v", path, keyfile.Reason(err))
 	case info.IsDir():
 		return none, refuse(howToMake, "key file %s is a directory", path)
-	case open(info):
+	case keyfile.Exposed(info):
 		return none, refuse("chmod 0600 FILE; if others had access to this machine make a new one: openssl rand -hex 32 > FILE",
 			"key file %s can be read by others than its owner", path)
 	case within(path, dir):
@@ -53,7 +53,7 @@ func load(path, dir string) ([Size]byte, error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(f, 4<<10))
 	if err != nil {
-		return none, refuse("", "key file %s cannot be read: %v", path, reason(err))
+		return none, refuse("", "key file %s cannot be read: %v", path, keyfile.Reason(err))
 	}
 	secret, err := parse(b)
 	if err != nil {
@@ -64,26 +64,6 @@ func load(path, dir string) ([Size]byte, error) {
 
 func refuse(hint, format string, args ...any) error {
 	return fault.New(fault.Usage, fmt.Errorf(format, args...), hint)
-}
-
-// reason is err without the path, which the message has.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
-
-// open reports whether others than the owner have any right to the file. Where root owns it and we
-// are not root its group may read it, as PostgreSQL allows for ssl_key_file: so do credentials of
-// systemd look, which an ACL opens to the service's user.
-func open(info fs.FileInfo) bool {
-	forbidden := fs.FileMode(0o077)
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid == 0 && os.Geteuid() != 0 {
-		forbidden = 0o037
-	}
-	return info.Mode().Perm()&forbidden != 0
 }
 
 // within reports whether path lies in dir, links followed. What cannot be told is not.

@@ -11,9 +11,9 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"syscall"
 
 	"replicator/replicator/fault"
+	"replicator/replicator/keyfile"
 )
 
 const howToMake = "make one with: minisign -G -W -p KEY.pub -s KEY, or: openssl genpkey -algorithm ed25519 -out KEY; chmod 0600 KEY"
@@ -41,16 +41,16 @@ func read(path string) ([]byte, error) {
 		return nil, refuse(howToMake, "report key %s is not there", path)
 	}
 	if err != nil {
-		return nil, refuse("the user that runs this command must be able to read it", "report key %s cannot be read: %v", path, reason(err))
+		return nil, refuse("the user that runs this command must be able to read it", "report key %s cannot be read: %v", path, keyfile.Reason(err))
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
-	if err == nil && open(info) {
+	if err == nil && keyfile.Exposed(info) {
 		return nil, refuse("chmod 0600 FILE; if others had access to this machine make a new one", "report key %s can be read by others than its owner", path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, largest))
 	if err != nil {
-		return nil, refuse(howToMake, "report key %s cannot be read: %v", path, reason(err))
+		return nil, refuse(howToMake, "report key %s cannot be read: %v", path, keyfile.Reason(err))
 	}
 	return text, nil
 }
@@ -93,23 +93,4 @@ func parsePEM(block *pem.Block) (Key, error) {
 
 func refuse(hint, format string, args ...any) error {
 	return fault.New(fault.Usage, fmt.Errorf(format, args...), hint)
-}
-
-// reason is err without the path, which the message has.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
-
-// open reports whether others than the owner have any right to the file. Where root owns it and we
-// are not root its group may read it, as PostgreSQL allows for ssl_key_file.
-func open(info fs.FileInfo) bool {
-	forbidden := fs.FileMode(0o077)
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid == 0 && os.Geteuid() != 0 {
-		forbidden = 0o037
-	}
-	return info.Mode().Perm()&forbidden != 0
 }

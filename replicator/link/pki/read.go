@@ -13,7 +13,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"syscall"
+
+	"replicator/replicator/keyfile"
 )
 
 const makeIt = "make it with replicator keys, or take it from your PKI"
@@ -28,37 +29,18 @@ func readFile(what, path string, secret bool) ([]byte, error) {
 		return nil, refuse(makeIt, "%s %s is not there", what, path)
 	}
 	if err != nil {
-		return nil, refuse("the user that runs replicator must be able to read it", "%s %s cannot be read: %v", what, path, reason(err))
+		return nil, refuse("the user that runs replicator must be able to read it", "%s %s cannot be read: %v", what, path, keyfile.Reason(err))
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
-	if err == nil && secret && open(info) {
+	if err == nil && secret && keyfile.Exposed(info) {
 		return nil, refuse("chmod 0600 FILE; if others had access to this machine issue a new one", "%s %s can be read by others than its owner", what, path)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, largest))
 	if err != nil {
-		return nil, refuse("give a file in PEM format", "%s %s cannot be read: %v", what, path, reason(err))
+		return nil, refuse("give a file in PEM format", "%s %s cannot be read: %v", what, path, keyfile.Reason(err))
 	}
 	return b, nil
-}
-
-// reason is err without the path, which the message has.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
-
-// open reports whether others than the owner have any right to the file. Where root owns it and we
-// are not root its group may read it, as PostgreSQL allows for ssl_key_file.
-func open(info fs.FileInfo) bool {
-	forbidden := fs.FileMode(0o077)
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid == 0 && os.Geteuid() != 0 {
-		forbidden = 0o037
-	}
-	return info.Mode().Perm()&forbidden != 0
 }
 
 // readCertificates reads all certificates in a file, of which there must be one.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"replicator/replicator/fault"
+	"replicator/replicator/keyfile"
 )
 
 // writePair writes a certificate and its key to new files in dir, both or none.
@@ -36,7 +37,7 @@ func writePair(dir, certName string, cert []byte, keyName string, key *ecdsa.Pri
 // makeDir makes a directory for keys, where it is not there.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fault.New(fault.Usage, fmt.Errorf("make directory %s: %w", dir, reason(err)), "")
+		return fault.New(fault.Usage, fmt.Errorf("make directory %s: %w", dir, keyfile.Reason(err)), "")
 	}
 	return nil
 }
@@ -47,7 +48,7 @@ func absent(dir string, names ...string) error {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
 			return taken(filepath.Join(dir, name))
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return fault.New(fault.Usage, fmt.Errorf("look for %s: %w", filepath.Join(dir, name), reason(err)), "")
+			return fault.New(fault.Usage, fmt.Errorf("look for %s: %w", filepath.Join(dir, name), keyfile.Reason(err)), "")
 		}
 	}
 	return nil
@@ -64,7 +65,7 @@ func writeNew(path string, mode fs.FileMode, b []byte) (err error) {
 		return taken(path)
 	}
 	if err != nil {
-		return fault.New(fault.Usage, fmt.Errorf("write %s: %w", path, reason(err)), "the directory must be there and be ours to write to")
+		return fault.New(fault.Usage, fmt.Errorf("write %s: %w", path, keyfile.Reason(err)), "the directory must be there and be ours to write to")
 	}
 	defer func() {
 		if err = errors.Join(err, f.Close()); err != nil {
