@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +16,11 @@ import (
 
 // TestSignal stops a command that waits for a server which never answers.
 func TestSignal(t *testing.T) {
+	// A hang-up that this process was started to ignore, as under nohup, would be ignored by the
+	// command as well; one that is caught here is the command's own.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
