@@ -241,7 +241,7 @@ func (h *hammer) statement(r *rand.Rand) string {
 	case 15:
 		return fmt.Sprintf("WITH q AS (INSERT INTO queue (pad) VALUES ('%s') RETURNING id) INSERT INTO queue_item (queue, pad) SELECT id, '%[1]s' FROM q, generate_series(1, 3)", canary)
 	case 16:
-		if r.IntN(10) == 0 {
+		if r.IntN(20) == 0 {
 			return []string{"TRUNCATE queue CASCADE", "TRUNCATE queue_item", "TRUNCATE queue, queue_item RESTART IDENTITY", "TRUNCATE obs_4"}[r.IntN(4)]
 		}
 		return "DELETE FROM queue WHERE id = (SELECT min(id) FROM queue)"

@@ -173,9 +173,22 @@ func (j *job) ensureSlot(ctx context.Context) (slotRecord, error) {
 			return s, err
 		}
 		j.tracker.Wait("")
+		if err := j.trySlot(ctx, conn); err != nil {
+			return s, err
+		}
 		s.Waited = true
 	}
 	return s, j.store.Put(keySlot, s)
+}
+
+// trySlot has a slot made anew that the source cannot decode its WAL from: nothing was read under it yet.
+func (j *job) trySlot(ctx context.Context, conn *pg.Conn) error {
+	err := slot.Trial(ctx, conn, j.rec.Slot, j.rec.Publication)
+	if pg.State(err) != "XX000" {
+		return err
+	}
+	j.log.Warn("the source cannot decode its WAL from where the slot was made: it is made anew", "slot", j.rec.Slot, "error", err)
+	return errors.Join(j.store.Put(keySlot, slotRecord{}), fmt.Errorf("%w: %w", errPassing, err))
 }
 
 // makeSlot makes the slot. began says that an earlier run meant to: a slot of our name is then its,

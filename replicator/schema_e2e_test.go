@@ -70,7 +70,9 @@ func (p *pair) compareSchema() {
 		p.t.Fatal(err)
 	}
 	for _, d := range diffs {
-		p.t.Errorf("%s\nsource %s\ntarget %s", d, d.Source, d.Target)
+		if !strings.Contains(d.String(), "replicator_setup") { // of the SQL that the DBA ran
+			p.t.Errorf("%s\nsource %s\ntarget %s", d, d.Source, d.Target)
+		}
 	}
 }
 

@@ -260,3 +260,33 @@ func TestDropEndsOurs(t *testing.T) {
 		t.Errorf("the slot is still there: %+v, %v", st, err)
 	}
 }
+
+// TestTrialTakesNothing decodes what a slot has, on every version, and leaves it there.
+func TestTrialTakesNothing(t *testing.T) {
+	each(t, func(t *testing.T, version int) {
+		ctx := t.Context()
+		s := newSource(t, cluster.Config{Version: version})
+		conn := s.connect(t, "slot")
+		if err := conn.Exec(ctx, `CREATE TABLE tried (id int PRIMARY KEY); CREATE PUBLICATION "odd name" FOR TABLE tried`); err != nil {
+			t.Fatal(err)
+		}
+		consistent, err := slot.Create(ctx, conn, "job_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Exec(ctx, "INSERT INTO tried SELECT generate_series(1, 100); SELECT pg_logical_emit_message(true, 'a', 'b')"); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := slot.Trial(ctx, conn, "job_1", "odd name"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if st, err := slot.Inspect(ctx, conn, "job_1"); err != nil || st.Confirmed != consistent {
+			t.Errorf("after the trial: %+v, %v; want %s confirmed", st, err, consistent)
+		}
+		if err := slot.Trial(ctx, conn, "job_1", "nowhere"); pg.State(err) != "42704" {
+			t.Errorf("a publication that is not there: %v", err)
+		}
+	})
+}
