@@ -267,16 +267,12 @@ func TestTrialTakesNothing(t *testing.T) {
 		ctx := t.Context()
 		s := newSource(t, cluster.Config{Version: version})
 		conn := s.connect(t, "slot")
-		if err := conn.Exec(ctx, `CREATE TABLE tried (id int PRIMARY KEY); CREATE PUBLICATION "odd name" FOR TABLE tried`); err != nil {
-			t.Fatal(err)
-		}
+		exec(t, s.admin, `CREATE TABLE tried (id int PRIMARY KEY); CREATE PUBLICATION "odd name" FOR TABLE tried`)
 		consistent, err := slot.Create(ctx, conn, "job_1")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := conn.Exec(ctx, "INSERT INTO tried SELECT generate_series(1, 100); SELECT pg_logical_emit_message(true, 'a', 'b')"); err != nil {
-			t.Fatal(err)
-		}
+		exec(t, s.admin, "INSERT INTO tried SELECT generate_series(1, 100); SELECT pg_logical_emit_message(true, 'a', 'b')")
 		for range 2 {
 			if err := slot.Trial(ctx, conn, "job_1", "odd name"); err != nil {
 				t.Fatal(err)
@@ -285,8 +281,8 @@ func TestTrialTakesNothing(t *testing.T) {
 		if st, err := slot.Inspect(ctx, conn, "job_1"); err != nil || st.Confirmed != consistent {
 			t.Errorf("after the trial: %+v, %v; want %s confirmed", st, err, consistent)
 		}
-		if err := slot.Trial(ctx, conn, "job_1", "nowhere"); pg.State(err) != "42704" {
-			t.Errorf("a publication that is not there: %v", err)
+		if err := slot.Trial(ctx, conn, "nowhere", "odd name"); pg.State(err) != "42704" {
+			t.Errorf("a slot that is not there: %v", err)
 		}
 	})
 }
