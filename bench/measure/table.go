@@ -30,6 +30,7 @@ func (r *Report) WriteText(w io.Writer, columns []Column) error {
 		fmt.Fprintf(&b, "  %s: %s\n", name, r.Versions[name])
 	}
 	writeFacts(&b, r.Facts)
+	explained := map[string]bool{}
 	for _, g := range r.Groups {
 		fmt.Fprintf(&b, "\n%s\n", g.Name)
 		writeFacts(&b, g.Facts)
@@ -37,10 +38,7 @@ func (r *Report) WriteText(w io.Writer, columns []Column) error {
 		if err := g.table(&b, columns); err != nil {
 			return err
 		}
-		b.WriteByte('\n')
-		for _, s := range g.Subjects {
-			fmt.Fprintf(&b, "  %s: %s\n", s.Name, s.How)
-		}
+		explain(&b, g, explained)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -49,6 +47,22 @@ func (r *Report) WriteText(w io.Writer, columns []Column) error {
 func writeFacts(b *strings.Builder, facts []Fact) {
 	for _, f := range facts {
 		fmt.Fprintf(b, "  %s: %s\n", f.Name, f.Value)
+	}
+}
+
+// explain says how each subject does it, the first time that it comes.
+func explain(b *strings.Builder, g *Group, explained map[string]bool) {
+	before := b.Len()
+	for _, s := range g.Subjects {
+		line := fmt.Sprintf("  %s: %s\n", s.Name, s.How)
+		if explained[line] {
+			continue
+		}
+		explained[line] = true
+		if b.Len() == before {
+			b.WriteByte('\n')
+		}
+		b.WriteString(line)
 	}
 }
 

@@ -128,12 +128,14 @@ func (m *move) clock(ctx context.Context, do func(context.Context, *move) error)
 	if err != nil {
 		return nil, nil, err
 	}
+	u := after.minus(before)
 	return measure.Values{
 		"seconds":            seconds,
 		"wire_bytes":         float64(samples.Total()),
-		"tool_cpu_seconds":   (after.tools - before.tools).Seconds(),
-		"server_cpu_seconds": (after.servers - before.servers).Seconds(),
-		"machine_busy":       (after.machine - before.machine).Seconds() / seconds / float64(m.cores),
+		"tool_cpu_seconds":   u.tools.Seconds(),
+		"server_cpu_seconds": u.servers.Seconds(),
+		"other_cpu_seconds":  (u.machine - u.tools - u.servers).Seconds(),
+		"machine_busy":       u.machine.Seconds() / seconds / float64(m.cores),
 	}, samples, nil
 }
 
@@ -158,6 +160,10 @@ func (m *move) rows(v measure.Values, samples *measure.Samples) {
 
 // usage is CPU time so far.
 type usage struct{ tools, servers, machine time.Duration }
+
+func (u usage) minus(v usage) usage {
+	return usage{u.tools - v.tools, u.servers - v.servers, u.machine - v.machine}
+}
 
 func (m *move) usage() (u usage, err error) {
 	u.tools = time.Duration(m.used.Load())

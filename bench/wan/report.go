@@ -19,6 +19,7 @@ var columns = []measure.Column{
 	{Title: "of nominal", Value: "wire_share_nominal", Show: measure.Show("%.0f %%", 100)},
 	{Title: "tool CPU s", Value: "tool_cpu_seconds"},
 	{Title: "server CPU s", Value: "server_cpu_seconds"},
+	{Title: "other CPU s", Value: "other_cpu_seconds"},
 	{Title: "rows/s", Value: "rows_per_second", Show: measure.Show("%.0f", 1)},
 	{Title: "WAL MB/s", Value: "wal_bytes_per_second", Show: measure.Show("%.1f", 1e-6)},
 	{Title: "resumed s", Value: "resume_seconds", Show: measure.Show("%.2f", 1)},
@@ -54,5 +55,5 @@ func (w *world) describe(ctx context.Context, r *measure.Report, o options) {
 	}
 	r.Fact("compared at the end", "rows and a hash of every table's text but unlogged ones, number of indexes and constraints; sequences and materialized views are not looked at")
 	r.Fact("copy s, wire full", "between %.0f %% and %.0f %% of the bytes that went to the target", edge*100, 100-edge*100)
-	r.Fact("tool CPU", "programs at both sites without the servers; native replication runs in the servers")
+	r.Fact("CPU", "tool: programs at both sites without the servers, where native replication runs; other: the wire, the proxy, and whatever else this machine did, which should be little")
 }
