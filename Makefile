@@ -8,7 +8,7 @@ FUZZTIME    ?= 30s
 # What to test and to race: make test PKG=./wal/...
 PKG         ?= ./...
 
-.PHONY: all build servers debian-postgresql test bench-memory bench-wan race lint fuzz demo clean
+.PHONY: all build servers debian-postgresql test bench-memory bench-wan bench-verify race lint fuzz demo clean
 
 all: build
 
