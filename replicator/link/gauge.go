@@ -129,6 +129,7 @@ func (r *Remote) report() {
 	r.gauge.mu.Unlock()
 	link.Peer, link.Streams, link.MaxRate = r.cfg.Address, r.cfg.Streams, r.cfg.Limiter.Rate()
 	link.OwnCertificateEnds = r.cfg.Identity.NotAfter
+	link.Resent, link.Damaged = r.gauge.resent.Load(), r.gauge.hurt.Load()
 	if r.cfg.Report != nil {
 		r.cfg.Report(link)
 	}
@@ -147,7 +148,6 @@ func (g *gauge) look(now, last sample) {
 	if now.packed > last.packed {
 		l.Ratio = float64(now.raw-last.raw) / float64(now.packed-last.packed)
 	}
-	l.Resent, l.Damaged = g.resent.Load(), g.hurt.Load()
 	chunks := g.live.Load()
 	s := shares{chunks: chunks}
 	if chunks > 0 {

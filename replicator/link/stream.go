@@ -239,11 +239,11 @@ func (w *chunkWriter) Commit(ctx context.Context, r chunker.Receipt) error {
 	w.r.cfg.Hook("link: chunk sent")
 	select {
 	case res := <-w.result:
-		return w.refused(res)
+		return w.committed(res)
 	case <-w.d.gone:
 		select {
 		case res := <-w.result:
-			return w.refused(res)
+			return w.committed(res)
 		default:
 			w.r.gauge.again(w.frames)
 			return w.d.why("commit a chunk of " + w.name)
@@ -251,6 +251,14 @@ func (w *chunkWriter) Commit(ctx context.Context, r chunker.Receipt) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// committed takes the result of a chunk that was sent whole; one that is refused is sent again.
+func (w *chunkWriter) committed(res result) error {
+	if res.Failure != nil {
+		w.r.gauge.again(w.frames)
+	}
+	return w.refused(res)
 }
 
 // refused is the error of the target end, if it is one.
