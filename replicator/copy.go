@@ -81,18 +81,29 @@ func (j *job) startOver(ctx context.Context, t *chunker.Table) error {
 // does not read holds a session on the target and a snapshot of nothing.
 const workersPerSession = 4
 
-// work is one worker: chunk after chunk.
+// work is one worker: chunk after chunk. It picks one only when it may read, so that chunks are read
+// in the order of the list.
 func (c *copier) work(ctx context.Context) error {
 	for {
+		conn, err := c.source.wait(ctx)
+		if err != nil {
+			return err
+		}
 		tc, chunk := c.take()
 		if tc == nil {
+			conn.giveBack()
 			return nil
 		}
-		tried := false
-		err := c.j.persist(ctx, fmt.Sprintf("chunk %d of %s", chunk.Ordinal, tc.t), func() error {
-			again := tried
-			tried = true
-			return c.chunk(ctx, tc, chunk, again)
+		again := false
+		err = c.j.persist(ctx, fmt.Sprintf("chunk %d of %s", chunk.Ordinal, tc.t), func() (err error) {
+			if again {
+				if conn, err = c.source.wait(ctx); err != nil {
+					return err
+				}
+			}
+			defer conn.giveBack()
+			defer func() { again = true }()
+			return c.chunk(ctx, conn, tc, chunk, again)
 		})
 		if err != nil {
 			return err
@@ -123,12 +134,10 @@ func (c *copier) finish(tc *tableCopy) {
 
 // chunk copies one chunk unless an attempt before, whose outcome is unknown, has. The session on the
 // source comes first: nobody waits for one with a snapshot in hand.
-func (c *copier) chunk(ctx context.Context, tc *tableCopy, chunk *chunker.Chunk, again bool) error {
-	conn, err := c.source.take(ctx, "copy "+tc.t.Name)
-	if err != nil {
+func (c *copier) chunk(ctx context.Context, conn *lent, tc *tableCopy, chunk *chunker.Chunk, again bool) error {
+	if err := conn.open(ctx, "copy "+tc.t.Name); err != nil {
 		return err
 	}
-	defer conn.giveBack()
 	round, err := tc.attempt(func(round int) error {
 		export, err := tc.keep(ctx, c.j.source)
 		if err != nil {

@@ -22,28 +22,43 @@ func newLender(db *source.Database, n int) *lender {
 	return l
 }
 
-// lent is a session until it is given back.
+// lent is a session until it is given back; before open there may be none in it.
 type lent struct {
 	*pg.Conn
 	l *lender
 }
 
-// take waits for a session; purpose names it where it is opened.
-func (l *lender) take(ctx context.Context, purpose string) (*lent, error) {
+// wait waits for the right to a session.
+func (l *lender) wait(ctx context.Context) (*lent, error) {
 	select {
 	case c := <-l.free:
-		if c != nil && !c.Raw().IsClosed() {
-			return &lent{c, l}, nil
-		}
+		return &lent{c, l}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	c, err := l.db.Connect(ctx, purpose)
+}
+
+// open sees to it that there is a session; purpose names it where it is opened.
+func (c *lent) open(ctx context.Context, purpose string) error {
+	if c.Conn != nil && !c.Raw().IsClosed() {
+		return nil
+	}
+	conn, err := c.l.db.Connect(ctx, purpose)
+	c.Conn = conn
+	return err
+}
+
+// take waits for a session that is open.
+func (l *lender) take(ctx context.Context, purpose string) (*lent, error) {
+	c, err := l.wait(ctx)
 	if err != nil {
-		l.free <- nil
 		return nil, err
 	}
-	return &lent{c, l}, nil
+	if err := c.open(ctx, purpose); err != nil {
+		c.giveBack()
+		return nil, err
+	}
+	return c, nil
 }
 
 // giveBack returns the session; only the first call counts. One that is still in a transaction is
@@ -53,7 +68,7 @@ func (c *lent) giveBack() {
 		return
 	}
 	conn := c.Conn
-	if conn.Raw().IsClosed() || conn.Raw().TxStatus() != 'I' {
+	if conn != nil && (conn.Raw().IsClosed() || conn.Raw().TxStatus() != 'I') {
 		conn.Close()
 		conn = nil
 	}
