@@ -47,6 +47,9 @@ const lockTimeout = "2s"
 
 // connect opens a session that cannot write and reads the side's facts.
 func connect(ctx context.Context, name Side, dsn string) (*side, error) {
+	if _, err := pg.ParseDSN(dsn); err != nil {
+		return nil, fault.New(fault.Usage, fmt.Errorf("%s: %w", name, err), "")
+	}
 	conn, err := session(ctx, dsn)
 	if err != nil {
 		return nil, unreachable(name, err)

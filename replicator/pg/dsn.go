@@ -24,11 +24,14 @@ func HasPassword(dsn string) bool {
 }
 
 // ParseDSN checks dsn (libpq URI or keywords; service files, pgpass and PGSSL* as libpq has
-// them). Its error never repeats the DSN.
+// them), and that libpq knows its keywords. Its error names an unknown one, and repeats nothing else of the DSN.
 func ParseDSN(dsn string) (*pgconn.Config, error) {
 	cfg, err := pgconn.ParseConfig(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("parse DSN: %w", withoutDSN(err))
+	}
+	if err := heed(cfg, HasPassword(dsn)); err != nil {
+		return nil, err
 	}
 	if cfg.Database == "" {
 		cfg.Database = cfg.User

@@ -46,6 +46,36 @@ func TestParseDSNTellsNoSecret(t *testing.T) {
 	}
 }
 
+// TestUnknownKeywords: libpq refuses them, so that a misspelled one does not go to the server as a setting.
+func TestUnknownKeywords(t *testing.T) {
+	t.Setenv("PGTZ", "Asia/Tokyo")
+	for dsn, word := range map[string]string{
+		"host=h user=u sslmod=require":                                  `"sslmod"`,
+		"postgres://u@h/db?conect_timeout=5":                            `"conect_timeout"`,
+		"host=h search_path=ward":                                       `"search_path"`,
+		"host=h requirepeer=postgres":                                   "requirepeer",
+		"postgres://u@h/db?gssencmode=require":                          "gssencmode",
+		"host=h password=ab hunter=x":                                   "not repeated",
+		"host=h user=u options='-c search_path=ward' keepalives_idle=5": "",
+		"postgres://u@h/db?application_name=x&gssencmode=prefer":        "",
+		"dbname=d client_encoding=auto connect_timeout=3":               "",
+		"host=h channel_binding=require target_session_attrs=any":       "",
+	} {
+		cfg, err := ParseDSN(dsn)
+		if word == "" {
+			if err != nil {
+				t.Errorf("%q: %v", dsn, err)
+			} else if len(cfg.RuntimeParams) > 1 {
+				t.Errorf("%q: the server is sent %v", dsn, cfg.RuntimeParams)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), word) || strings.Contains(err.Error(), "hunter") {
+			t.Errorf("%q: %v, want the word %s", dsn, err, word)
+		}
+	}
+}
+
 // TestCleanTellsNoValue: nothing of the server's text survives, however deep it is wrapped.
 func TestCleanTellsNoValue(t *testing.T) {
 	raw := &pgconn.PgError{

@@ -92,9 +92,9 @@ func TestEnviron(t *testing.T) {
 		dsn, arg string
 		env      []string
 	}{
-		{"postgres://u%40x:p%3Aw@h1:1,h2:2/d%20b?sslmode=require&keepalives=0&work_mem=4MB", "keepalives='0'",
+		{"postgres://u%40x:p%3Aw@h1:1,h2:2/d%20b?sslmode=require&keepalives=0&options=-c%20work_mem%3D4MB", "keepalives='0'",
 			[]string{"PGUSER=u@x", "PGPASSWORD=p:w", "PGHOST=h1,h2", "PGPORT=1,2", "PGDATABASE=d b", "PGSSLMODE=require",
-				`PGOPTIONS=-c search_path="$user",\ a\\b -c work_mem=4MB`}},
+				`PGOPTIONS=-c work_mem=4MB -c search_path="$user",\ a\\b`}},
 		{`host=/tmp  password = 'it\'s' user=u options='-c a=b'`, "",
 			[]string{"PGHOST=/tmp", "PGPASSWORD=it's", `PGOPTIONS=-c a=b -c search_path="$user",\ a\\b`}},
 	} {

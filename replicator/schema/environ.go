@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"cmp"
 	"errors"
 	"maps"
 	"net/url"
@@ -49,13 +48,7 @@ func environ(dsn string, base []string, settings map[string]string) (env []strin
 			"use a client key without a passphrase, readable by its owner only")
 	}
 	delete(kv, "sslpassword")
-	settings = maps.Clone(settings)
-	for k, v := range kv {
-		if variables[k] == "" && !harmless[k] { // a setting of the session, which only pgx takes here
-			settings[k] = cmp.Or(settings[k], v)
-			delete(kv, k)
-		}
-	}
+	maps.DeleteFunc(kv, func(k, _ string) bool { return variables[k] == "" && !harmless[k] }) // ParseDSN has let them pass
 	kv["options"] = strings.TrimSpace(kv["options"] + " " + options(settings))
 	kv["client_encoding"] = "UTF8"
 	kv["application_name"] = "replicator schema"
