@@ -71,7 +71,7 @@ func (a *app) logger() *slog.Logger {
 		level = slog.LevelDebug
 	}
 	if a.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+		return slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: spelled}))
 	}
 	return slog.New(newTextHandler(a.stderr, level))
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"replicator/replicator/fault"
 )
@@ -132,5 +133,17 @@ func TestLiveLineStaysBelow(t *testing.T) {
 	a.stderr.setLine("")
 	if want := eraseLine + "copying 1 %" + eraseLine + "a log line\ncopying 1 %" + eraseLine; stderr() != want {
 		t.Errorf("stderr %q, want %q", stderr(), want)
+	}
+}
+
+// TestDurationsInLogs: they read alike in both formats.
+func TestDurationsInLogs(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		a, _, stderr := written(t)
+		a.logFormat = format
+		a.logger().Warn("target is out of reach", "retry_in", 1600*time.Millisecond)
+		if !strings.Contains(stderr(), "1.6s") {
+			t.Errorf("%s: %s", format, stderr())
+		}
 	}
 }

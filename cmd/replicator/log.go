@@ -37,6 +37,14 @@ func onlyAttrs(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
+// spelled writes durations in JSON as in text: a bare number of nanoseconds looks like anything else.
+func spelled(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
+}
+
 func (h *textHandler) Enabled(ctx context.Context, l slog.Level) bool { return h.attrs.Enabled(ctx, l) }
 
 func (h *textHandler) WithAttrs(attrs []slog.Attr) slog.Handler {

@@ -59,7 +59,7 @@ func (a *applier) dial(ctx context.Context) (wal.LSN, error) {
 			}
 			return 0, fault.New(fault.Target, fmt.Errorf("connect to the target: %w", err), "")
 		}
-		a.cfg.Logger.Warn("target is out of reach", "sqlstate", pg.State(err), "retry_in", wait)
+		a.cfg.Logger.Warn("target is out of reach", "error", pg.Clean(err), "retry_in", wait)
 		if err := sleep(ctx, wait); err != nil {
 			return 0, err
 		}
@@ -69,7 +69,7 @@ func (a *applier) dial(ctx context.Context) (wal.LSN, error) {
 // reconnect replaces the session after cause. committed says that the transaction which was to
 // move the position to to had gone through.
 func (a *applier) reconnect(ctx context.Context, cause error, to wal.LSN) (committed bool, err error) {
-	a.cfg.Logger.Warn("trying again on a new connection", "position", a.position, "sqlstate", pg.State(cause), "lost", pg.Lost(cause))
+	a.cfg.Logger.Warn("trying again on a new connection", "position", a.position, "error", pg.Clean(cause), "lost", pg.Lost(cause))
 	a.session.close()
 	if err := sleep(ctx, firstWait/10); err != nil {
 		return false, err
