@@ -85,7 +85,7 @@ func (r *Remote) introduce(c net.Conn, purpose string) (*wire, welcome, error) {
 	}
 	err := w.send(kindHello, r.epoch.Load(), 0, hello{
 		Purpose: purpose, Job: r.cfg.Job, Instance: r.instance, Epoch: r.epoch.Load(),
-		Database: r.cfg.Database, Source: r.cfg.Source, SearchPath: r.cfg.SearchPath, Limits: r.cfg.Limits, StepJobs: r.cfg.StepJobs,
+		Database: r.cfg.Database, Source: r.cfg.Source, SearchPath: r.cfg.SearchPath, Limits: r.cfg.Limits, StepJobs: r.cfg.StepJobs, Scratch: r.cfg.Scratch,
 	})
 	if err != nil {
 		return nil, wel, refused(err)

@@ -6,6 +6,7 @@ import (
 
 	"replicator/replicator/apply"
 	"replicator/replicator/fault"
+	"replicator/replicator/target"
 )
 
 // What a connection is for.
@@ -13,6 +14,7 @@ const (
 	forControl = "control"
 	forData    = "data"
 	forFollow  = "follow"
+	forMeasure = "measure"
 )
 
 // hello is the first message on a connection. What the target end must know of the job is in it, so
@@ -27,6 +29,7 @@ type hello struct {
 	SearchPath string       `json:"search_path"` // see target.Config
 	Limits     apply.Limits `json:"limits"`
 	StepJobs   int          `json:"step_jobs"`
+	Scratch    bool         `json:"scratch,omitempty"` // see target.Config: a measurement, beside the job of that name if there is one
 }
 
 // welcome answers it. A refusal is the last message on a connection.
@@ -35,13 +38,30 @@ type welcome struct {
 	Refused *failure `json:"refused,omitempty"`
 }
 
+// session is by what the server knows the session of a job. A measurement has one of its own: it must
+// never meet the job whose certificate it uses.
+func (h *hello) session() string {
+	if h.Scratch {
+		return "measurement of " + h.Job
+	}
+	return h.Job
+}
+
+// targetJob is the job's name in the target database.
+func (h *hello) targetJob() string {
+	if h.Scratch {
+		return target.ScratchJob
+	}
+	return h.Job
+}
+
 // validate refuses what no engine sends.
 func (h *hello) validate() error {
 	if h.Job == "" || len(h.Job) > longestName || len(h.Instance) != 2*instanceBytes {
 		return errors.New("the hello names no job or no engine")
 	}
 	switch h.Purpose {
-	case forControl, forData, forFollow:
+	case forControl, forData, forFollow, forMeasure:
 		return nil
 	}
 	return errors.New("the hello is for nothing that this version knows")

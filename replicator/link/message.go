@@ -18,18 +18,19 @@ type Kind uint8
 
 // The kinds of message. Those of the source end:
 const (
-	kindHello  Kind = 1  // who it is and what for: Hello
-	kindCall   Kind = 2  // a call of the target end: request
-	kindCancel Kind = 3  // the caller no longer wants the call
-	kindForget Kind = 4  // the call's result has arrived
-	kindPing   Kind = 5  // pulse
-	kindBegin  Kind = 6  // a chunk begins: chunkBegin
-	kindRows   Kind = 7  // a frame of it
-	kindCommit Kind = 8  // its receipt
-	kindAbort  Kind = 9  // it comes to nothing
-	kindFollow Kind = 10 // changes follow: target.FollowConfig
-	kindChange Kind = 11 // a frame of changes
-	kindEnd    Kind = 12 // there will be no more changes
+	kindHello   Kind = 1  // who it is and what for: Hello
+	kindCall    Kind = 2  // a call of the target end: request
+	kindCancel  Kind = 3  // the caller no longer wants the call
+	kindForget  Kind = 4  // the call's result has arrived
+	kindPing    Kind = 5  // pulse
+	kindBegin   Kind = 6  // a chunk begins: chunkBegin
+	kindRows    Kind = 7  // a frame of it
+	kindCommit  Kind = 8  // its receipt
+	kindAbort   Kind = 9  // it comes to nothing
+	kindFollow  Kind = 10 // changes follow: target.FollowConfig
+	kindChange  Kind = 11 // a frame of changes
+	kindEnd     Kind = 12 // there will be no more changes
+	kindMeasure Kind = 13 // a measurement begins: fillBegin
 )
 
 // And those of the target end.
@@ -37,11 +38,14 @@ const (
 	kindWelcome  Kind = 32 // the connection may be used: welcome
 	kindResult   Kind = 33 // how a call, a chunk or a following ended: result
 	kindPong     Kind = 34 // pulse
-	kindProgress Kind = 35 // apply.Progress
+	kindProgress Kind = 35 // apply.Progress; of a measurement: arrived
 )
 
+// Of either end.
+const kindFill Kind = 64 // a frame that is only measured
+
 // framed reports whether the body is a sealed frame.
-func (k Kind) framed() bool { return k == kindRows || k == kindChange }
+func (k Kind) framed() bool { return k == kindRows || k == kindChange || k == kindFill }
 
 const (
 	messageMagic   = "rpM1"

@@ -29,7 +29,8 @@ type Config struct {
 	Source     string // name of the source database
 	SearchPath string // see target.Config
 	Limits     apply.Limits
-	StepJobs   int // see target.Config
+	StepJobs   int  // see target.Config
+	Scratch    bool // see target.Config
 
 	Streams  int           // data connections; 0 is DefaultStreams
 	Compress Compress      // "" is Auto

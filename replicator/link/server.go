@@ -99,9 +99,12 @@ func (s *Server) connection(ctx context.Context, g *errgroup.Group, raw net.Conn
 		return
 	}
 	log := s.cfg.Logger.With(from, "job", h.Job, "peer", peer)
-	if h.Purpose == forControl {
+	switch h.Purpose {
+	case forControl:
 		err = s.control(ctx, g, w, h)
-	} else {
+	case forMeasure:
+		err = s.measure(ctx, w, h)
+	default:
 		err = s.carry(w, h)
 	}
 	if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
@@ -174,7 +177,7 @@ func (s *Server) control(ctx context.Context, g *errgroup.Group, w *wire, h *hel
 // carry serves a data or follow connection within its session.
 func (s *Server) carry(w *wire, h *hello) error {
 	s.mu.Lock()
-	ses := s.sessions[h.Job]
+	ses := s.sessions[h.session()]
 	s.mu.Unlock()
 	if ses == nil || ses.instance != h.Instance || !ses.join(w) {
 		err := errors.New("the engine's control connection is not there")
@@ -212,7 +215,7 @@ const takeoverWait = 20 * time.Second
 func (s *Server) session(ctx context.Context, g *errgroup.Group, w *wire, h *hello) (*session, bool, error) {
 	for until := time.Now().Add(takeoverWait); ; {
 		s.mu.Lock()
-		old := s.sessions[h.Job]
+		old := s.sessions[h.session()]
 		if old == nil {
 			fresh, err := s.begin(ctx, g, h)
 			s.mu.Unlock()
@@ -250,15 +253,15 @@ func (s *Server) begin(ctx context.Context, g *errgroup.Group, h *hello) (*sessi
 	if err != nil {
 		return nil, err
 	}
-	end := target.New(target.Config{DSN: dsn, Job: h.Job, SearchPath: h.SearchPath, Limits: h.Limits, StepJobs: h.StepJobs, Logger: s.cfg.Logger, Hook: s.cfg.Hook})
+	end := target.New(target.Config{DSN: dsn, Job: h.targetJob(), Scratch: h.Scratch, SearchPath: h.SearchPath, Limits: h.Limits, StepJobs: h.StepJobs, Logger: s.cfg.Logger, Hook: s.cfg.Hook})
 	ses := newSession(h.Job, h.Instance, end, s.cfg.Logger)
-	s.sessions[h.Job] = ses
+	s.sessions[h.session()] = ses
 	g.Go(func() error {
 		ses.run(ctx)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.sessions[h.Job] == ses {
-			delete(s.sessions, h.Job)
+		if s.sessions[h.session()] == ses {
+			delete(s.sessions, h.session())
 		}
 		return nil
 	})

@@ -19,7 +19,8 @@ type wire struct {
 	ended func() // nil, or called when it is closed
 
 	in     *bufio.Reader
-	seen   uint64 // sequence number read last
+	got    atomic.Int64 // bytes read, of messages that have not arrived whole as well
+	seen   uint64       // sequence number read last
 	replay atomic.Int64
 
 	// patience bounds a write, 0 is for as long as it takes: a data connection waits for the target.
@@ -34,7 +35,21 @@ type wire struct {
 const readAhead = 16 << 10
 
 func newWire(conn net.Conn, bind binding) *wire {
-	return &wire{conn: conn, bind: bind, in: bufio.NewReaderSize(conn, readAhead)}
+	w := &wire{conn: conn, bind: bind}
+	w.in = bufio.NewReaderSize(counted{conn, &w.got}, readAhead)
+	return w
+}
+
+// counted counts what is read.
+type counted struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c counted) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 // errGap says that messages are missing on a connection that cannot lose any.
