@@ -11,6 +11,7 @@ import (
 	"replicator/chunker"
 	"replicator/replicator/fault"
 	"replicator/replicator/source"
+	"replicator/replicator/target"
 )
 
 // copier moves chunks. Its workers share one list of tables and take chunks from the first table
@@ -191,7 +192,7 @@ func (j *job) copyChunk(ctx context.Context, conn *lent, t *chunker.Table, chunk
 		return nil, err
 	}
 	defer w.Abort()
-	s := newSealer(ctx, w)
+	s := target.NewSealer(ctx, w)
 	reading, err := chunker.Read(ctx, conn.Conn, t, chunk, export, source.LockTimeout, s)
 	err = errors.Join(err, s.Close())
 	if err != nil {
@@ -202,7 +203,7 @@ func (j *job) copyChunk(ctx context.Context, conn *lent, t *chunker.Table, chunk
 		return nil, fault.New(fault.Source, err, "")
 	}
 	conn.giveBack()
-	r := &chunker.Receipt{Table: t.Ordinal, Chunk: chunk.Ordinal, Rows: reading.Rows, Bytes: s.bytes, Digest: s.digest.Digest().String(), Snapshot: reading.Snapshot}
+	r := &chunker.Receipt{Table: t.Ordinal, Chunk: chunk.Ordinal, Rows: reading.Rows, Bytes: s.Bytes(), Digest: s.Digest(), Snapshot: reading.Snapshot}
 	if err := w.Commit(ctx, *r); err != nil {
 		return nil, err
 	}

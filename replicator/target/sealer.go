@@ -1,10 +1,9 @@
-package replicator
+package target
 
 import (
 	"context"
 
 	"replicator/checksum"
-	"replicator/replicator/target"
 )
 
 // buffersAhead is how many buffers of rows a reader may be ahead of the sealing, so that neither waits
@@ -12,10 +11,10 @@ import (
 // (buffersAhead + 2) * FrameBytes of rows and one sealed frame; a row larger than that is held whole.
 const buffersAhead = 1
 
-// sealer turns the bytes of one chunk into sealed frames and hands them to the target, in a
-// goroutine of its own.
-type sealer struct {
-	w      target.ChunkWriter
+// Sealer turns the bytes of one chunk into sealed frames and hands them to the target, in a
+// goroutine of its own. It is an io.Writer for [chunker.Read]; Bytes and Digest hold once it is closed.
+type Sealer struct {
+	w      ChunkWriter
 	size   int // of a frame's rows
 	digest *checksum.Hasher
 	bytes  int64
@@ -28,8 +27,9 @@ type sealer struct {
 	err    error // of the target; set before broken is closed
 }
 
-func newSealer(ctx context.Context, w target.ChunkWriter) *sealer {
-	s := &sealer{
+// NewSealer begins; Close ends it.
+func NewSealer(ctx context.Context, w ChunkWriter) *Sealer {
+	s := &Sealer{
 		w: w, size: w.FrameBytes(), digest: checksum.NewHasher(),
 		full: make(chan []byte, buffersAhead), empty: make(chan []byte, buffersAhead+1),
 		broken: make(chan struct{}), gone: make(chan struct{}),
@@ -42,7 +42,7 @@ func newSealer(ctx context.Context, w target.ChunkWriter) *sealer {
 }
 
 // send seals rows and hands them on until there are no more; after an error it only takes them.
-func (s *sealer) send(ctx context.Context) {
+func (s *Sealer) send(ctx context.Context) {
 	defer close(s.gone)
 	var sealed []byte
 	seq := uint64(0)
@@ -62,7 +62,7 @@ func (s *sealer) send(ctx context.Context) {
 
 // kept is a buffer to be used again: one that a large row has blown up is not held for the rest of
 // the chunk.
-func (s *sealer) kept(b []byte) []byte {
+func (s *Sealer) kept(b []byte) []byte {
 	if cap(b) > 4*s.size {
 		return nil
 	}
@@ -70,7 +70,7 @@ func (s *sealer) kept(b []byte) []byte {
 }
 
 // Write takes bytes as COPY gives them: whole rows, so that a frame ends with one.
-func (s *sealer) Write(p []byte) (int, error) {
+func (s *Sealer) Write(p []byte) (int, error) {
 	if len(s.raw)+len(p) > s.size && len(s.raw) > 0 {
 		if err := s.flush(); err != nil {
 			return 0, err
@@ -81,7 +81,7 @@ func (s *sealer) Write(p []byte) (int, error) {
 }
 
 // flush hands over what is there.
-func (s *sealer) flush() error {
+func (s *Sealer) flush() error {
 	select {
 	case <-s.broken:
 		return s.err
@@ -93,7 +93,7 @@ func (s *sealer) flush() error {
 }
 
 // Close sends what is left and waits until the target has taken it.
-func (s *sealer) Close() error {
+func (s *Sealer) Close() error {
 	var err error
 	if len(s.raw) > 0 {
 		err = s.flush()
@@ -106,3 +106,9 @@ func (s *sealer) Close() error {
 	}
 	return err
 }
+
+// Bytes is how many bytes of rows there were.
+func (s *Sealer) Bytes() int64 { return s.bytes }
+
+// Digest is that of those bytes, as a receipt has it.
+func (s *Sealer) Digest() string { return s.digest.Digest().String() }
