@@ -26,7 +26,8 @@ type Scan struct {
 	LockTimeout time.Duration // bounds the wait for the table's lock; 0 waits
 
 	Secret  checksum.Secret
-	Connect func(context.Context) (*pg.Conn, error) // opens a session, which the scan closes
+	Connect func(context.Context) (*pg.Conn, error) // opens or lends a session, up to Jobs at once
+	Release func(*pg.Conn)                          // takes one back, in no transaction; nil: it is closed
 }
 
 // The heap is cut into more parts than there are sessions, so that these end at about the same time
@@ -49,7 +50,7 @@ func (s *Scan) read(ctx context.Context, sp *spelling, open func() reader) error
 	if err != nil {
 		return err
 	}
-	defer first.Close()
+	defer s.release(ctx, first)
 	parts, err := s.parts(ctx, first)
 	if err != nil {
 		return err
@@ -69,7 +70,7 @@ func (s *Scan) read(ctx context.Context, sp *spelling, open func() reader) error
 				if err != nil {
 					return err
 				}
-				defer c.Close()
+				defer s.release(ctx, c)
 				conn = c
 			}
 			return s.work(ctx, conn, sp, open(), parts, &next)
@@ -88,10 +89,20 @@ func (s *Scan) session(ctx context.Context, snapshot string) (*pg.Conn, error) {
 		err = conn.Exec(ctx, scanSettings)
 	}
 	if err != nil {
-		_ = conn.Close()
+		s.release(ctx, conn)
 		return nil, err
 	}
 	return conn, nil
+}
+
+// release ends the session's transaction, and with it what was set for the scan.
+func (s *Scan) release(ctx context.Context, conn *pg.Conn) {
+	if s.Release == nil {
+		_ = conn.Close()
+		return
+	}
+	rollback(ctx, conn)
+	s.Release(conn)
 }
 
 // scanSettings: what is compared is the heap, not what an index says of it; a query is one part of

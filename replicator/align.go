@@ -26,13 +26,19 @@ type meeting struct {
 	pen    *pg.Conn // for markers
 	export string   // of the source's snapshot
 	view   target.View
+
+	readers *lender // of sessions that read the source under the snapshot
 }
 
-// close ends both snapshots.
+// close ends both snapshots, and the sessions that read under them, which nobody uses any more.
 func (m *meeting) close(ctx context.Context) {
 	closeConn(m.keeper)
 	closeConn(m.pen)
 	m.keeper, m.pen = nil, nil
+	if m.readers != nil {
+		m.readers.close()
+		m.readers = nil
+	}
 	if m.view != nil {
 		_ = m.view.Close(context.WithoutCancel(ctx))
 		m.view = nil
@@ -41,6 +47,9 @@ func (m *meeting) close(ctx context.Context) {
 
 // arrange opens the sessions on the source, so that nobody stands still for that.
 func (j *job) arrange(ctx context.Context, m *meeting) (err error) {
+	if m.readers == nil {
+		m.readers = newLender(j.source, j.o.Jobs)
+	}
 	for _, c := range []**pg.Conn{&m.keeper, &m.pen} {
 		if *c != nil && !(*c).Raw().IsClosed() {
 			continue

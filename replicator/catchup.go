@@ -99,7 +99,8 @@ func (j *job) catchup(ctx context.Context, req control.Request, tell func(catchu
 	default:
 		return nil, fault.New(fault.Preflight, errors.New("the target does not follow yet"), "wait until replicator status shows phase following")
 	}
-	f := &finisher{job: j}
+	f := &finisher{job: j, lookups: newLender(j.source, j.o.Jobs)}
+	defer f.lookups.close()
 	if open, err := f.foundOpen(ctx); err != nil || open {
 		return nil, err
 	}

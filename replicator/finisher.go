@@ -2,17 +2,11 @@ package replicator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"replicator/checksum"
-	"replicator/chunker"
 	"replicator/replicator/catchup"
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
@@ -23,7 +17,10 @@ import (
 )
 
 // finisher is the job as catch-up sees it.
-type finisher struct{ *job }
+type finisher struct {
+	*job
+	lookups *lender // of sessions that look up changed rows on the source, for the whole of a catch-up
+}
 
 var _ catchup.Job = (*finisher)(nil)
 
@@ -151,80 +148,6 @@ func (f *finisher) finishSteps() []schema.Step {
 	return slices.Concat(f.work.Foreign, f.work.Validate, f.work.Finish, f.made.Finish)
 }
 
-func (f *finisher) Fingerprints(ctx context.Context, t *chunker.Table) (src, tgt checksum.Set, err error) {
-	text := textStream(f.planned)
-	err = f.persist(ctx, "compare "+t.String(), func() error {
-		var serr, terr error
-		both := make(chan struct{})
-		go func() {
-			defer close(both)
-			tgt, terr = f.end.Fingerprint(ctx, t, text, f.o.Jobs)
-		}()
-		src, serr = chunker.Fingerprint(ctx, t, text, f.o.Jobs, func(ctx context.Context) (*pg.Conn, error) { return f.source.Connect(ctx, "fingerprint") })
-		<-both
-		return errors.Join(serr, terr)
-	})
-	return src, tgt, err
-}
-
-// lookedUp is how many keys are looked up at once.
-const lookedUp = 5000
-
-// Changed compares the rows of a table that changed since it was proved equal, up to the fence. A proof
-// counts only where others are kept from writing on the target, and nobody was seen to write since.
-func (f *finisher) Changed(ctx context.Context, t *chunker.Table, fence wal.LSN) (src, tgt checksum.Set, proved bool, err error) {
-	if t.Ordinal >= len(f.planned) || t.Late() || !f.guarded {
-		return src, tgt, false, nil
-	}
-	keys, since, err := f.touch.touched(ctx, t.Ordinal, fence)
-	if err != nil || since.IsZero() || f.wroteSince(since) {
-		return src, tgt, false, err
-	}
-	err = f.persist(ctx, "compare changed rows of "+t.String(), func() error {
-		src, tgt, err = f.lookup(ctx, t, keys)
-		return err
-	})
-	return src, tgt, true, err
-}
-
-// lookup is the fingerprints of rows with certain keys on both sides.
-func (f *finisher) lookup(ctx context.Context, t *chunker.Table, keys [][]byte) (src, tgt checksum.Set, err error) {
-	sources := newLender(f.source, f.o.Jobs)
-	defer sources.close()
-	secret := f.touch.secret
-	var mu sync.Mutex
-	add := func(to *checksum.Set, f *checksum.Fingerprint) {
-		mu.Lock()
-		defer mu.Unlock()
-		to.Merge(f.Total())
-	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(2 * f.o.Jobs)
-	for batch := range slices.Chunk(keys, lookedUp) {
-		g.Go(func() error {
-			conn, err := sources.take(gctx, "compare")
-			if err != nil {
-				return err
-			}
-			defer conn.giveBack()
-			scan := chunker.Scan{Table: t, Secret: secret}
-			sum, err := scan.Lookup(gctx, conn.Conn, batch)
-			if err == nil {
-				add(&src, sum)
-			}
-			return err
-		})
-		g.Go(func() error {
-			sum, err := f.end.Lookup(gctx, t, secret, batch)
-			if err == nil {
-				add(&tgt, sum)
-			}
-			return err
-		})
-	}
-	return src, tgt, g.Wait()
-}
-
 // Open makes the target's phase open, first in the target itself: that row is the truth (I7).
 func (f *finisher) Open(ctx context.Context) error {
 	f.o.Hook("engine: before open")
@@ -266,24 +189,4 @@ func (f *finisher) foundOpen(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	return true, f.isOpen()
-}
-
-// readRate is what comparing is assumed to read a second on each side until it is measured.
-const readRate = 200 << 20
-
-// Predict is a rough one: late tables at the rate of the copy so far, comparing at readRate.
-func (f *finisher) Predict(late, compare []chunker.Table) time.Duration {
-	rate := f.tracker.Status().Copy.ByteRate
-	if rate <= 0 {
-		rate = readRate / 4
-	}
-	seconds := float64(size(late))/rate + float64(size(compare))/readRate
-	return time.Duration(seconds * float64(time.Second))
-}
-
-func size(tables []chunker.Table) (n int64) {
-	for i := range tables {
-		n += tables[i].Bytes
-	}
-	return n
 }

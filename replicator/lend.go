@@ -76,6 +76,17 @@ func (c *lent) giveBack() {
 	c.l = nil
 }
 
+// scan lends a session to a scan, which knows nothing of lenders; given back it comes by unlent.
+func (l *lender) scan(ctx context.Context, purpose string) (*pg.Conn, error) {
+	c, err := l.take(ctx, purpose)
+	if err != nil {
+		return nil, err
+	}
+	return c.Conn, nil
+}
+
+func (l *lender) unlent(c *pg.Conn) { (&lent{c, l}).giveBack() }
+
 // close closes all sessions, which must have been given back.
 func (l *lender) close() {
 	for range cap(l.free) {

@@ -185,16 +185,16 @@ func (v *verifier) Align(ctx context.Context, tables []*chunker.Table) (*verify.
 	v.log.Debug("both sides at one point", "lsn", m.lsn, "pause", pause)
 	return &verify.Aligned{
 		LSN: m.lsn, Pause: pause, Jobs: v.o.Jobs,
-		Source: func(t *chunker.Table) verify.Side { return v.sourceSide(m, t) },
-		Target: func(t *chunker.Table) chunker.Side { return m.view.Side(t, v.text, v.o.Jobs, v.secret) },
+		Source: func(t *chunker.Table, sessions int) verify.Side { return v.sourceSide(m, t, sessions) },
+		Target: func(t *chunker.Table, sessions int) chunker.Side { return m.view.Side(t, v.text, sessions, v.secret) },
 		Close:  func() { m.close(ctx) },
 	}, nil
 }
 
-func (v *verifier) sourceSide(m *meeting, t *chunker.Table) *chunker.Scan {
+func (v *verifier) sourceSide(m *meeting, t *chunker.Table, sessions int) *chunker.Scan {
 	return &chunker.Scan{
-		Table: t, Text: v.text, Jobs: v.o.Jobs, Snapshot: m.export, LockTimeout: source.LockTimeout, Secret: v.secret,
-		Connect: func(ctx context.Context) (*pg.Conn, error) { return v.source.Connect(ctx, "verify") },
+		Table: t, Text: v.text, Jobs: sessions, Snapshot: m.export, LockTimeout: source.LockTimeout, Secret: v.secret,
+		Connect: func(ctx context.Context) (*pg.Conn, error) { return m.readers.scan(ctx, "verify") }, Release: m.readers.unlent,
 	}
 }
 
@@ -208,7 +208,7 @@ func (v *verifier) Repair(ctx context.Context, t *chunker.Table, rows []checksum
 	if err := v.meet(ctx, m, []*chunker.Table{t}); err != nil {
 		return 0, err
 	}
-	here, err := v.sourceSide(m, t).Locate(ctx, rows)
+	here, err := v.sourceSide(m, t, v.o.Jobs).Locate(ctx, rows)
 	if err != nil {
 		return 0, err
 	}

@@ -44,11 +44,11 @@ type Job interface {
 
 	// Tables are all tables that must be equal, late ones included.
 	Tables(ctx context.Context) ([]chunker.Table, error)
-	// Fingerprints reads a table on both sides.
-	Fingerprints(ctx context.Context, t *chunker.Table) (src, tgt checksum.Set, err error)
+	// Compare reads tables on both sides, all their rows.
+	Compare(ctx context.Context, tables []*chunker.Table) (map[*chunker.Table]Compared, error)
 	// Changed reads on both sides the rows that changed since the table was proved equal, up to the
 	// fence; proved is false where that was never done, or is void.
-	Changed(ctx context.Context, t *chunker.Table, fence wal.LSN) (src, tgt checksum.Set, proved bool, err error)
+	Changed(ctx context.Context, t *chunker.Table, fence wal.LSN) (c Compared, proved bool, err error)
 
 	// Open makes the target the one that takes writes. There is no way back from here.
 	Open(ctx context.Context) error
@@ -57,6 +57,9 @@ type Job interface {
 	// Predict is how long copying the late tables and comparing would take, from what was measured.
 	Predict(tables []chunker.Table, compare []chunker.Table) time.Duration
 }
+
+// Compared are the fingerprints of rows of a table on both sides.
+type Compared struct{ Source, Target checksum.Set }
 
 // Options say how the catch-up is done.
 type Options struct {

@@ -87,6 +87,7 @@ type TableResult struct {
 	Name              string `json:"name"`
 	Rows              int64  `json:"rows"`
 	Bytes             int64  `json:"bytes"`
+	TargetRows        int64  `json:"target_rows"`
 	SourceFingerprint string `json:"source_fingerprint,omitempty"`
 	TargetFingerprint string `json:"target_fingerprint,omitempty"`
 	Equal             bool   `json:"equal"`

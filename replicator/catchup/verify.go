@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"replicator/checksum"
 	"replicator/chunker"
 	"replicator/replicator/fault"
 )
@@ -34,52 +33,76 @@ func (r *run) verify(ctx context.Context) (string, error) {
 	if r.o.Rehearsal {
 		return fmt.Sprintf("%d tables would be compared", len(tables)), nil
 	}
+	proved, err := r.compare(ctx, tables)
+	if err != nil {
+		return "", err
+	}
+	if err := r.different(ctx); err != nil {
+		return "", err
+	}
 	var rows int64
-	proved := 0
-	var different []string
-	for i := range tables {
-		t := &tables[i]
-		src, tgt, changed, err := r.compare(ctx, t)
-		if err != nil {
-			return "", err
-		}
-		res := TableResult{
-			Name: t.String(), Rows: src.Rows, Bytes: src.Bytes, Equal: src.Equal(tgt), Late: r.isLate(t), Changed: changed,
-			SourceFingerprint: src.String(), TargetFingerprint: tgt.String(),
-		}
-		r.report.Tables = append(r.report.Tables, res)
-		rows += res.Rows
-		if changed {
-			proved++
-		}
-		if !res.Equal {
-			different = append(different, fmt.Sprintf("%s (%d rows on the source, %d on the target)", res.Name, src.Rows, tgt.Rows))
-		}
+	for i := range r.report.Tables {
+		rows += r.report.Tables[i].Rows
 	}
-	if len(different) > 0 {
-		// A row that somebody writes after the fence is on the source first: that is no damage, and
-		// whoever reads this must look for the writer, not for the difference.
-		if _, err := r.proof(ctx); err != nil {
-			return "", err
-		}
-		return "", fault.New(fault.Mismatch, fmt.Errorf("%d of %d tables differ: %s", len(different), len(tables), strings.Join(different, ", ")),
-			"the target was not opened; the source is as it was")
-	}
+	detail := fmt.Sprintf("%d tables, %d rows equal", len(tables), rows)
 	if proved > 0 {
-		return fmt.Sprintf("%d tables, %d rows equal; of %d tables proved before only the rows that changed since", len(tables), rows, proved), nil
+		detail += fmt.Sprintf("; of %d tables proved before only the rows that changed since", proved)
 	}
-	return fmt.Sprintf("%d tables, %d rows equal", len(tables), rows), nil
+	return detail, nil
 }
 
-// compare reads a table on both sides, or of one that was proved equal the rows that changed since.
-func (r *run) compare(ctx context.Context, t *chunker.Table) (src, tgt checksum.Set, changed bool, err error) {
-	if r.o.Verify == VerifyChanged && !r.isLate(t) {
-		if src, tgt, changed, err = r.job.Changed(ctx, t, r.report.FenceLSN); err != nil || changed {
-			return src, tgt, changed, err
-		}
+// different is the error where tables differ, which names them.
+func (r *run) different(ctx context.Context) error {
+	var names []string
+	for _, t := range r.report.Different() {
+		names = append(names, fmt.Sprintf("%s (%d rows on the source, %d on the target)", t.Name, t.Rows, t.TargetRows))
 	}
-	src, tgt, err = r.job.Fingerprints(ctx, t)
-	return src, tgt, false, err
+	if len(names) == 0 {
+		return nil
+	}
+	// A row that somebody writes after the fence is on the source first: that is no damage, and
+	// whoever reads this must look for the writer, not for the difference.
+	if _, err := r.proof(ctx); err != nil {
+		return err
+	}
+	return fault.New(fault.Mismatch, fmt.Errorf("%d of %d tables differ: %s", len(names), len(r.report.Tables), strings.Join(names, ", ")),
+		"the target was not opened; the source is as it was")
+}
+
+// compare reads all tables on both sides, or of those that were proved equal, whose number it gives, the
+// rows that changed since.
+func (r *run) compare(ctx context.Context, tables []chunker.Table) (proved int, err error) {
+	changed, full := map[*chunker.Table]Compared{}, []*chunker.Table{}
+	for i := range tables {
+		t := &tables[i]
+		if r.o.Verify == VerifyChanged && !r.isLate(t) {
+			c, proved, err := r.job.Changed(ctx, t, r.report.FenceLSN)
+			if err != nil {
+				return 0, err
+			}
+			if proved {
+				changed[t] = c
+				continue
+			}
+		}
+		full = append(full, t)
+	}
+	found, err := r.job.Compare(ctx, full)
+	if err != nil {
+		return 0, err
+	}
+	for i := range tables {
+		t := &tables[i]
+		c, only := changed[t]
+		if !only {
+			c = found[t]
+		}
+		r.report.Tables = append(r.report.Tables, TableResult{
+			Name: t.String(), Rows: c.Source.Rows, Bytes: c.Source.Bytes, TargetRows: c.Target.Rows, Equal: c.Source.Equal(c.Target),
+			Late: r.isLate(t), Changed: only, SourceFingerprint: c.Source.String(), TargetFingerprint: c.Target.String(),
+		})
+	}
+	return len(changed), nil
 }
 
 func (r *run) isLate(t *chunker.Table) bool {

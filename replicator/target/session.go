@@ -14,6 +14,7 @@ type sessions struct {
 	open func(ctx context.Context) (*pg.Conn, error)
 	mu   sync.Mutex
 	free []*pg.Conn
+	over bool // closed: what is given back from now on is closed
 }
 
 // take gives a session; give takes it back.
@@ -36,13 +37,13 @@ func (s *sessions) take(ctx context.Context) (*pg.Conn, error) {
 
 // give returns a session that is in no transaction; any other is closed.
 func (s *sessions) give(c *pg.Conn) {
-	if c.Raw().IsClosed() || c.Raw().TxStatus() != 'I' {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over || c.Raw().IsClosed() || c.Raw().TxStatus() != 'I' {
 		c.Close()
 		return
 	}
-	s.mu.Lock()
 	s.free = append(s.free, c)
-	s.mu.Unlock()
 }
 
 // use runs f with a session.
@@ -61,7 +62,7 @@ func (s *sessions) close() {
 	for _, c := range s.free {
 		c.Close()
 	}
-	s.free = nil
+	s.free, s.over = nil, true
 }
 
 // writer opens a session for rows: triggers and rules do not fire where our role may say so.

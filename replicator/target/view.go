@@ -16,11 +16,11 @@ import (
 // stands still while a view is opened.
 const viewLockTimeout = 10 * time.Second
 
-// localView is a session that keeps an exported snapshot.
+// localView is a session that keeps an exported snapshot, and those that read under it.
 type localView struct {
-	end    *Local
-	keeper *pg.Conn
-	export string
+	keeper  *pg.Conn
+	export  string
+	readers *sessions
 }
 
 // View implements End.
@@ -34,16 +34,19 @@ func (l *Local) View(ctx context.Context, tables []*chunker.Table) (View, error)
 		_ = conn.Close()
 		return nil, fmt.Errorf("open a view of the target: %w", err)
 	}
-	return &localView{end: l, keeper: conn, export: export}, nil
+	return &localView{keeper: conn, export: export, readers: &sessions{open: l.reader}}, nil
 }
 
 // Side implements View.
 func (v *localView) Side(t *chunker.Table, text bool, jobs int, secret checksum.Secret) Side {
-	return &chunker.Scan{Table: t, Text: text, Jobs: jobs, Snapshot: v.export, LockTimeout: viewLockTimeout, Secret: secret, Connect: v.end.reader}
+	return &chunker.Scan{Table: t, Text: text, Jobs: jobs, Snapshot: v.export, LockTimeout: viewLockTimeout, Secret: secret, Connect: v.readers.take, Release: v.readers.give}
 }
 
 // Close implements View.
-func (v *localView) Close(context.Context) error { return v.keeper.Close() }
+func (v *localView) Close(context.Context) error {
+	v.readers.close()
+	return v.keeper.Close()
+}
 
 // Mend implements End.
 func (l *Local) Mend(ctx context.Context, t *chunker.Table, remove []string, rows []byte) error {

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 )
@@ -31,27 +30,3 @@ func (o *Options) same(p Options) bool {
 
 // named bounds the rows that are named of a table, and with it the memory of naming them.
 const named = 10_000
-
-// groupBytes is how much is compared under one pair of snapshots: a minute or less at scan speed, so
-// that neither side's vacuum waits long and no lock is held long. A larger table is a group by itself.
-const groupBytes = 2 << 30
-
-// groupTables bounds the locks that one session holds: max_locks_per_transaction is 64 by default.
-const groupTables = 50
-
-// group cuts tables into groups, the largest first.
-func group[T any](tables []T, bytes func(T) int64) (groups [][]T) {
-	tables = slices.Clone(tables)
-	slices.SortStableFunc(tables, func(a, b T) int { return cmp.Compare(bytes(b), bytes(a)) })
-	sum := int64(0)
-	for _, t := range tables {
-		last := len(groups) - 1
-		if last < 0 || sum+bytes(t) > groupBytes || len(groups[last]) == groupTables {
-			groups, sum = append(groups, nil), 0
-			last++
-		}
-		groups[last] = append(groups[last], t)
-		sum += bytes(t)
-	}
-	return groups
-}

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"replicator/checksum"
 	"replicator/chunker"
 	"replicator/replicator/fault"
@@ -39,9 +37,9 @@ type Job interface {
 type Aligned struct {
 	LSN    wal.LSN
 	Pause  time.Duration
-	Jobs   int // sessions that read a side at once
-	Source func(t *chunker.Table) Side
-	Target func(t *chunker.Table) chunker.Side
+	Jobs   int // sessions that read a side at once, those of all tables taken together
+	Source func(t *chunker.Table, sessions int) Side
+	Target func(t *chunker.Table, sessions int) chunker.Side
 	Close  func()
 }
 
@@ -115,7 +113,7 @@ func (r *run) all(ctx context.Context) error {
 	if r.report.Strangers, err = r.job.Strangers(ctx); err != nil {
 		return err
 	}
-	for _, g := range group(left, func(t *chunker.Table) int64 { return t.Bytes }) {
+	for _, g := range Groups(left) {
 		if err := r.group(ctx, g); err != nil {
 			return err
 		}
@@ -128,28 +126,18 @@ func (r *run) all(ctx context.Context) error {
 func (r *run) group(ctx context.Context, tables []*chunker.Table) error {
 	var broken []*chunker.Table
 	err := r.aligned(ctx, tables, func(a *Aligned) error {
-		g, gctx := errgroup.WithContext(ctx)
-		g.SetLimit(max(1, a.Jobs))
-		for _, t := range tables { // the largest first: those are shared by all sessions
-			one := func() error {
-				found, err := r.compare(gctx, a, t)
-				if err != nil {
-					return fmt.Errorf("compare %s: %w", t, err)
-				}
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				if !found.Equal && r.o.Repair {
-					broken = append(broken, t)
-				}
-				return r.add(t, found)
+		return SideBySide(ctx, a.Jobs, tables, func(ctx context.Context, t *chunker.Table, sessions int) error {
+			found, err := r.compare(ctx, a, t, sessions)
+			if err != nil {
+				return fmt.Errorf("compare %s: %w", t, err)
 			}
-			if t.Bytes < alone {
-				g.Go(one)
-			} else if err := one(); err != nil {
-				return errors.Join(err, g.Wait())
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if !found.Equal && r.o.Repair {
+				broken = append(broken, t)
 			}
-		}
-		return g.Wait()
+			return r.add(t, found)
+		})
 	})
 	for _, t := range broken {
 		if err == nil {
@@ -169,10 +157,6 @@ func (r *run) aligned(ctx context.Context, tables []*chunker.Table, f func(*Alig
 	return f(a)
 }
 
-// alone is the size from which a table is worth all sessions: below it one reads it, and what counts is
-// that several tables are read at once.
-const alone = 64 << 20
-
 // add puts a comparison into the report, in the place of an older one of the table.
 func (r *run) add(of *chunker.Table, t *Table) error {
 	if r.o.Sample == 0 || !t.Equal {
@@ -190,12 +174,12 @@ func (r *run) add(of *chunker.Table, t *Table) error {
 }
 
 // compare compares one table, and names the rows in which it differs.
-func (r *run) compare(ctx context.Context, a *Aligned, t *chunker.Table) (*Table, error) {
+func (r *run) compare(ctx context.Context, a *Aligned, t *chunker.Table, sessions int) (*Table, error) {
 	found := &Table{Name: t.String(), At: time.Now().UTC(), LSN: a.LSN}
 	began := time.Now()
-	src, tgt := a.Source(t), a.Target(t)
+	src, tgt := a.Source(t, sessions), a.Target(t, sessions)
 	of := r.selection()
-	source, target, err := both(ctx, src, tgt, of)
+	source, target, err := Fingerprints(ctx, src, tgt, of)
 	if err != nil {
 		return nil, err
 	}
@@ -213,13 +197,6 @@ func (r *run) selection() checksum.Selection {
 		return nil
 	}
 	return checksum.Sample(r.o.Sample, int(r.report.Started.Unix()/86400))
-}
-
-func both(ctx context.Context, src, tgt chunker.Side, of checksum.Selection) (source, target *checksum.Fingerprint, err error) {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { source, err = src.Fingerprint(ctx, of); return err })
-	g.Go(func() (err error) { target, err = tgt.Fingerprint(ctx, of); return err })
-	return source, target, g.Wait()
 }
 
 // name finds the rows that differ.
@@ -268,7 +245,7 @@ func (r *run) repair(ctx context.Context, t *chunker.Table) error {
 		return fmt.Errorf("repair %s: %w", t, err)
 	}
 	return r.aligned(ctx, []*chunker.Table{t}, func(a *Aligned) error {
-		again, err := r.compare(ctx, a, t)
+		again, err := r.compare(ctx, a, t, a.Jobs)
 		if err != nil {
 			return fmt.Errorf("compare %s: %w", t, err)
 		}
