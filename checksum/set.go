@@ -26,6 +26,9 @@ type Set struct {
 // Add takes a row in.
 func (s *Set) Add(row []byte) { s.add(blake3.Sum256(row), len(row)) }
 
+// AddHash takes a row in that was hashed before, whose image has size bytes.
+func (s *Set) AddHash(r RowHash, size int) { s.add(r.Row, size) }
+
 // Remove takes a row out again. Its image must be the one that was added.
 func (s *Set) Remove(row []byte) { s.remove(blake3.Sum256(row), len(row)) }
 

@@ -41,8 +41,13 @@ func (j *job) copyTables(ctx context.Context, tables []*chunker.Table, copied fu
 			copied(t)
 		}
 	}
+	return c.run(ctx)
+}
+
+// run moves the chunks of the list.
+func (c *copier) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for range j.o.Jobs * workersPerSession {
+	for range c.j.o.Jobs * workersPerSession {
 		g.Go(func() error { return c.work(ctx) })
 	}
 	err := g.Wait()

@@ -52,6 +52,7 @@ type job struct {
 	marker markerRecord // of the consistent point, once it is written
 	touch  *toucher     // once the target follows
 
+	reuses    bool          // the target holds rows already, and they are compared
 	owns      bool          // the target is opened by this run
 	guarded   bool          // the target is read-only by default for others
 	replica   bool          // foreign keys and triggers do not fire for our role
@@ -142,6 +143,11 @@ func (j *job) load(ctx context.Context, create bool) error {
 		}
 		if err := j.store.Put(keyRecord, j.rec); err != nil {
 			return err
+		}
+		if j.o.Reuse {
+			if err := j.store.Put(keyReuse, reuseRecord{Begun: j.rec.Created}); err != nil {
+				return err
+			}
 		}
 	default:
 		return errNoJob

@@ -34,6 +34,7 @@ type Options struct {
 	Priority  []string // patterns as --tables has them; tables that match an earlier one are copied first
 	NoKey     string   // what becomes of tables without replica identity: "late" or "full"
 	Confirm   string   // when the slot may forget WAL: "synced" in our change log, or "applied" on the target
+	Reuse     bool     // the target holds rows already; an existing job begins anew with them where its position is lost
 	Until     string   // "" follows; "copied" or "consistent" ends there
 
 	Slot        string // "" derives it from the database's name

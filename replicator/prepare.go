@@ -75,7 +75,7 @@ func (j *job) holdsConsistent(applied wal.LSN) error {
 		return nil
 	}
 	return fault.New(fault.PositionLost, fmt.Errorf("the target is older than the consistent point %s that it had reached: it stands at %s", c.LSN, applied),
-		"it was restored or written by somebody else: run replicator cleanup and seed again")
+		"it was restored or written by somebody else: replicator seed --reuse goes on with what it holds")
 }
 
 // prepareSchema dumps the source's schema once, and makes on the target what tables need before
@@ -90,6 +90,9 @@ func (j *job) prepareSchema(ctx context.Context) error {
 		if j.work, err = j.planSchema(ctx, "schema.dump", j.rec.Select, j.planned); err != nil {
 			return err
 		}
+		if j.reuses {
+			j.work.MayStand()
+		}
 		if err := j.store.Put(keyWork, j.work); err != nil {
 			return err
 		}
@@ -97,9 +100,13 @@ func (j *job) prepareSchema(ctx context.Context) error {
 	j.note(j.work.Notes...)
 	j.tracker.Update(func(s *status.Status) { s.Indexes.Total = stepsAfterRows(j.work, j.planned) })
 	j.tracker.Wait("the target gets its schema")
-	err = j.inOrder(ctx, "make the schema", j.work.Pre)
-	j.tracker.Wait("")
-	return err
+	defer j.tracker.Wait("")
+	if j.reuses { // before anything is made: what is dropped there is then made anew
+		if err := j.checkStanding(ctx); err != nil {
+			return err
+		}
+	}
+	return j.inOrder(ctx, "make the schema", j.work.Pre)
 }
 
 // planSchema dumps the schema of what sel means and orders the work that it takes. The dump is kept
@@ -263,5 +270,8 @@ func (j *job) openLog(s slotRecord) error {
 		Dir: filepath.Join(j.o.Dir, "changes"), Job: j.rec.Job, Start: s.Consistent, Budget: j.o.LogBudget, Compress: true,
 		Key: j.key, Logger: j.log, Hook: j.o.Hook,
 	})
+	if err != nil {
+		return err
+	}
 	return err
 }

@@ -50,6 +50,7 @@ const (
 	keyStrangers  = "strangers"
 	keySettings   = "settings"
 	keySecret     = "secret"   // of the fingerprints
+	keyReuse      = "reuse"    // the target held rows when the copy began
 	keyVerify     = "verify"   // the last verification, or the one under way
 	keyVerified   = "verified" // those that ended
 	keyTouches    = "touches"  // what was proved equal, and how far the notes of changed rows go

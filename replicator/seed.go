@@ -95,9 +95,14 @@ func (j *job) order(ctx context.Context, g *errgroup.Group, action func(context.
 		j.log.Info("the target is open: nothing is left to do")
 		return nil
 	}
-	if err := j.begun(ctx); errors.Is(err, errEnd) {
+	err = j.begun(ctx)
+	if err != nil {
+		err = j.reuseAfter(ctx, err)
+	}
+	if errors.Is(err, errEnd) {
 		return nil
-	} else if err != nil {
+	}
+	if err != nil {
 		return err
 	}
 	g.Go(func() error { return j.stream(ctx) })
@@ -126,6 +131,9 @@ func (j *job) begun(ctx context.Context) error {
 		if err := j.setPhase(status.Preparing); err != nil {
 			return err
 		}
+	}
+	if err := j.takeReuse(ctx); err != nil {
+		return err
 	}
 	if err := j.persist(ctx, "plan", func() error { return j.plan(ctx) }); err != nil {
 		return err
@@ -175,7 +183,11 @@ func (j *job) copyPhase(ctx context.Context) (consistentRecord, error) {
 			tables = append(tables, &j.tables[i])
 		}
 	}
-	err := j.copyTables(xctx, tables, func(t *chunker.Table) { x.table(xctx, t) })
+	move := j.copyTables
+	if j.reuses {
+		move = j.adoptTables
+	}
+	err := move(xctx, tables, func(t *chunker.Table) { x.table(xctx, t) })
 	if err == nil {
 		err = j.ensureMarker(ctx)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -136,6 +137,48 @@ func (s *Store) Get(name string, v any) (bool, error) { return s.getJSON(nameKey
 // Delete forgets a named value.
 func (s *Store) Delete(name string) error {
 	return s.write(func(b *pebble.Batch) error { return b.Delete(nameKey(name), nil) })
+}
+
+// Anew forgets plan, receipts, notes of changed rows and all named values but those to keep, and puts a
+// named value, all in one batch.
+func (s *Store) Anew(name string, v any, keep ...string) error {
+	var names [][]byte
+	err := s.names(func(key []byte) {
+		if n := string(key[1:]); !slices.Contains(keep, n) {
+			names = append(names, key)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return s.write(func(b *pebble.Batch) error {
+		for _, kind := range []byte{kindPlan, kindTable, kindChunks, kindReceipt, kindTouched} {
+			if err := b.DeleteRange([]byte{kind}, []byte{kind + 1}, nil); err != nil {
+				return err
+			}
+		}
+		for _, n := range names {
+			if err := b.Delete(n, nil); err != nil {
+				return err
+			}
+		}
+		return s.putIn(b, nameKey(name), v)
+	})
+}
+
+// names calls f with the keys of the named values.
+func (s *Store) names(f func(key []byte)) (err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindName}, UpperBound: []byte{kindName + 1}})
+	if err != nil {
+		return readError(err)
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		f(slices.Clone(it.Key()))
+	}
+	if err := it.Close(); err != nil {
+		return readError(err)
+	}
+	return nil
 }
 
 func (s *Store) putJSON(key []byte, v any) error {

@@ -41,6 +41,12 @@ var methods = map[string]method{
 	methodViewSum:    as(true, func(ctx context.Context, s *session, a sideArgs) (any, error) { return s.fingerprint(ctx, a) }),
 	methodViewRows:   as(true, func(ctx context.Context, s *session, a sideArgs) (any, error) { return s.rows(ctx, a) }),
 	methodViewLocate: as(true, func(ctx context.Context, s *session, a sideArgs) (any, error) { return s.locate(ctx, a) }),
+	methodViewChunks: as(true, func(ctx context.Context, s *session, a sideArgs) (any, error) { return s.byChunk(ctx, a) }),
+	methodForget:     as(true, func(ctx context.Context, s *session, _ nothing) (any, error) { return nothing{}, s.end.Forget(ctx) }),
+	methodStanding:   as(true, func(ctx context.Context, s *session, t []chunker.Table) (any, error) { return s.end.Standing(ctx, t) }),
+	methodAdopt: as(true, func(ctx context.Context, s *session, a adoptArgs) (any, error) {
+		return nothing{}, s.end.Adopt(ctx, a.Table, a.Receipts, a.Clear)
+	}),
 	methodMend: as(true, func(ctx context.Context, s *session, a mendArgs) (any, error) {
 		return nothing{}, s.end.Mend(ctx, a.Table, a.Remove, a.Rows)
 	}),

@@ -20,6 +20,7 @@ type sideArgs struct {
 	Of     checksum.Selection
 	Limit  int                // of rows
 	Hashes []checksum.KeyHash // to be located
+	Chunks []chunker.Chunk    // to be summed up one by one
 }
 
 // remoteView is a view that the target end keeps.
@@ -90,6 +91,13 @@ func (s *remoteSide) Locate(ctx context.Context, hashes []checksum.KeyHash) ([]c
 	return do[sideArgs, []chunker.Located](ctx, s.r, methodViewLocate, args)
 }
 
+// ByChunk implements target.Side.
+func (s *remoteSide) ByChunk(ctx context.Context, chunks []chunker.Chunk) ([]checksum.Set, error) {
+	args := s.args
+	args.Chunks = chunks
+	return do[sideArgs, []checksum.Set](ctx, s.r, methodViewChunks, args)
+}
+
 // Mend implements target.End.
 func (r *Remote) Mend(ctx context.Context, t *chunker.Table, remove []string, rows []byte) error {
 	_, err := do[mendArgs, nothing](ctx, r, methodMend, mendArgs{t, remove, rows})
@@ -138,6 +146,14 @@ func (s *session) locate(ctx context.Context, a sideArgs) ([]chunker.Located, er
 		return nil, err
 	}
 	return side.Locate(ctx, a.Hashes)
+}
+
+func (s *session) byChunk(ctx context.Context, a sideArgs) ([]checksum.Set, error) {
+	side, err := s.side(a)
+	if err != nil {
+		return nil, err
+	}
+	return side.ByChunk(ctx, a.Chunks)
 }
 
 // openView keeps a view for the engine; it ends with the session at the latest.

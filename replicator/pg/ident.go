@@ -32,3 +32,12 @@ func Literal(s string) string {
 	}
 	return `'` + strings.ReplaceAll(s, `'`, `''`) + `'`
 }
+
+// Array is a list of texts as a parameter of type text[].
+func Array(list []string) string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	}
+	return "{" + strings.Join(quoted, ",") + "}"
+}

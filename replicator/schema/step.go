@@ -17,6 +17,7 @@ type Step struct {
 	// Strict is an index that is stricter than its deferrable constraint: no changes may be applied
 	// between the two.
 	Strict   bool              `json:"strict,omitempty"`
+	MayStand bool              `json:"may_stand,omitempty"` // see Work.MayStand
 	Settings map[string]string `json:"settings,omitempty"`
 	Tolerate []string          `json:"tolerate,omitempty"`
 }

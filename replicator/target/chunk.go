@@ -138,9 +138,7 @@ func (w *chunkWriter) Commit(ctx context.Context, r chunker.Receipt) error {
 		err = w.check(r, res.rows)
 	}
 	if err == nil {
-		_, err = w.conn.Query(ctx, `INSERT INTO replicator.receipt (job, tbl, chunk, rows, bytes, digest, snapshot)
-			VALUES ($1, $2::int, $3::int, $4::bigint, $5::bigint, $6, $7)`, w.end.cfg.Job, strconv.Itoa(r.Table), strconv.Itoa(r.Chunk),
-			strconv.FormatInt(r.Rows, 10), strconv.FormatInt(r.Bytes, 10), r.Digest, r.Snapshot.String())
+		err = w.end.writeReceipt(ctx, w.conn, &r)
 	}
 	if err == nil {
 		w.end.cfg.Hook("target: chunk before commit")

@@ -42,6 +42,13 @@ type End interface {
 	// Mend removes rows, by their ctid, and writes others, in the bytes that COPY gives, in one
 	// transaction. Nobody applies meanwhile.
 	Mend(ctx context.Context, t *chunker.Table, remove []string, rows []byte) error
+	// Forget forgets what was copied, made and applied: the job begins anew over what stands there.
+	Forget(ctx context.Context) error
+	// Standing is what tables of the plan are made of on the target, see schema.Standing.
+	Standing(ctx context.Context, tables []chunker.Table) ([]schema.Definition, error)
+	// Adopt counts chunks whose rows stand there already: these are all the receipts that the table then
+	// has. The rows in the ranges of clear go, in the same transaction.
+	Adopt(ctx context.Context, t *chunker.Table, receipts []chunker.Receipt, clear []chunker.Chunk) error
 	// Fingerprint reads a whole table, as text or as binary; jobs sessions share the work.
 	Fingerprint(ctx context.Context, t *chunker.Table, text bool, jobs int) (checksum.Set, error)
 	// Lookup is the fingerprint of the rows of a table with these keys, see chunker.Scan.Lookup.
@@ -73,6 +80,7 @@ type State struct {
 // Facts is what is told of the target database.
 type Facts struct {
 	Name, ServerVersion, SystemID string // SystemID is "" where our role may not see it
+
 }
 
 // ChunkWriter takes the frames of one chunk, in order. Exactly one of Commit and Abort ends it.
@@ -103,6 +111,8 @@ type View interface {
 type Side interface {
 	chunker.Side
 	Locate(ctx context.Context, hashes []checksum.KeyHash) ([]chunker.Located, error)
+	// ByChunk is the set of each chunk's rows, of a table that is cut by key ranges.
+	ByChunk(ctx context.Context, chunks []chunker.Chunk) ([]checksum.Set, error)
 }
 
 // FollowConfig says which changes are applied and how far.

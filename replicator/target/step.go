@@ -69,10 +69,20 @@ func (l *Local) step(ctx context.Context, s *schema.Step) (string, error) {
 	if err == nil {
 		return "", nil
 	}
-	if slices.Contains(s.Tolerate, pg.State(err)) {
-		note := fmt.Sprintf("%s left out: %v", s.Name, err)
-		return note, l.transaction(ctx, l.plain, func(c *pg.Conn) error {
+	if s.Stands(pg.State(err)) {
+		return "", l.transaction(ctx, l.plain, func(c *pg.Conn) error {
 			_, err := l.markStep(ctx, c, s)
+			return err
+		})
+	}
+	if slices.Contains(s.Tolerate, pg.State(err)) {
+		why := err.Error()
+		return s.Name + " left out: " + why, l.transaction(ctx, l.plain, func(c *pg.Conn) error {
+			fresh, err := l.markStep(ctx, c, s)
+			if err != nil || !fresh {
+				return err
+			}
+			_, err = c.Query(ctx, "UPDATE replicator.step SET note = $3 WHERE job = $1 AND step = $2", l.cfg.Job, s.ID, why)
 			return err
 		})
 	}
@@ -88,7 +98,7 @@ func stepError(s *schema.Step, err error) error {
 	case "42704", "58P01", "0A000": // undefined_object, undefined_file, feature_not_supported
 		return fault.New(fault.Preflight, err, "a role, extension or type that it names is missing on the target: replicator check lists them")
 	case "42P07", "42710", "42P06", "42723": // duplicate table, object, schema, function
-		return fault.New(fault.Preflight, err, "the target is not empty: seed into an empty database; replicator check lists what stands in the way")
+		return fault.New(fault.Preflight, err, "the target is not empty: seed into an empty database, or with --reuse over a restored copy of this one; replicator check lists what stands in the way")
 	case "23505", "23503", "23514", "23P01": // what the source upholds the target's rows break
 		return fault.New(fault.Mismatch, err, "the rows on the target break what holds on the source: the copy is not what it should be; keep both sides and ask")
 	}

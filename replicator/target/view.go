@@ -58,6 +58,9 @@ func (l *Local) Mend(ctx context.Context, t *chunker.Table, remove []string, row
 		if found[0][0] != fmt.Sprint(len(remove)) {
 			return fault.New(fault.Mismatch, fmt.Errorf("%s of %d rows were found to be removed: somebody else writes to the target", found[0][0], len(remove)), "")
 		}
+		if len(rows) == 0 {
+			return nil
+		}
 		_, err = c.CopyFrom(ctx, bytes.NewReader(rows), chunker.CopyIn(t))
 		return err
 	})

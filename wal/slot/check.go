@@ -7,7 +7,7 @@ import (
 	"replicator/wal"
 )
 
-const copyAgain = "the copy cannot be continued from this slot: run replicator cleanup, then seed again"
+const copyAgain = "the copy cannot be continued from this slot: replicator seed --reuse goes on with what the target holds and a new slot"
 
 // Check is invariant I10: the slot is the one that was made and still has every transaction whose
 // commit ends above durable. Otherwise it gives a fault.PositionLost that names the LSNs. durable is

@@ -1,0 +1,163 @@
+package schema
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"replicator/chunker"
+	"replicator/replicator/pg"
+)
+
+// MayStand lets every step find that what it makes stands already, as in a restored backup: what stands
+// must be what the source has, see [Standing].
+func (w *Work) MayStand() {
+	lists := [][]Step{w.Pre, w.Constraints, w.Foreign, w.Validate, w.Finish}
+	for _, byTable := range []map[int][]Step{w.Table, w.Unique, w.Late} {
+		for _, steps := range byTable {
+			lists = append(lists, steps)
+		}
+	}
+	for _, steps := range lists {
+		for i := range steps {
+			steps[i].MayStand = true
+		}
+	}
+}
+
+// Stands reports whether a step failed with a SQLSTATE that says that what it makes is there.
+func (s *Step) Stands(state string) bool {
+	return s.MayStand && (slices.Contains(stands, state) || slices.Contains(standsOf[s.Kind], state))
+}
+
+// stands: duplicate table or index, object, schema, function, and a second primary key.
+var stands = []string{"42P07", duplicateObject, duplicateSchema, "42723", invalidTable}
+
+// standsOf are those of kinds that have words of their own for it: an index that belongs to a
+// constraint, a column that is an identity, a table that is a partition.
+var standsOf = map[string][]string{
+	"CONSTRAINT": {"55000"}, "SEQUENCE": {"55000"}, "TABLE ATTACH": {"42809"}, "INDEX ATTACH": {"55000"},
+}
+
+// Definition says what an object is. Text is a digest: definitions hold constants of the schema's
+// author, and there may be many.
+type Definition struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	On   string `json:"on,omitempty"` // the table of a column
+	Text string `json:"text"`
+	// Rules says that it decides which rows a table takes or what becomes of them: the other side must
+	// not have one more.
+	Rules bool `json:"rules,omitempty"`
+}
+
+// Standing reads what tables of the plan are made of, on either side, and the routines, views, types and
+// sequences of the database's own.
+func Standing(ctx context.Context, conn *pg.Conn, tables []chunker.Table) ([]Definition, error) {
+	names := make([]string, len(tables))
+	for i := range tables {
+		names[i] = tables[i].Qualified()
+	}
+	if err := conn.Exec(ctx, "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog"); err != nil {
+		return nil, err
+	}
+	rows, err := conn.Query(ctx, standing, pg.Array(names))
+	if rerr := conn.Exec(context.WithoutCancel(ctx), "ROLLBACK"); err == nil {
+		err = rerr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read definitions: %w", err)
+	}
+	out := make([]Definition, len(rows))
+	for i, r := range rows {
+		out[i] = Definition{Kind: r[0], Name: r[1], On: r[2], Text: r[3], Rules: r[4] == "t"}
+	}
+	return out, nil
+}
+
+// Firing are the triggers and rules that fire also while rows are copied and applied: they must not
+// stand on the target before the fence.
+func Firing(target []Definition) []string {
+	var out []string
+	for _, d := range target {
+		if strings.HasPrefix(d.Kind, "firing ") {
+			out = append(out, strings.TrimPrefix(d.Kind, "firing ")+" "+d.Name)
+		}
+	}
+	return out
+}
+
+// Unlike is what stands on the target and is not what the source has, by kind and name. Servers of
+// different major versions spell the same view in different ways: then views and rules are not held
+// against each other.
+func Unlike(source, target []Definition, sameVersion bool) []string {
+	type key struct{ kind, name string }
+	want := make(map[key]string, len(source))
+	for _, d := range source {
+		want[key{d.Kind, d.Name}] = d.Text
+	}
+	var out []string
+	have := make(map[key]bool, len(target))
+	for _, d := range target {
+		have[key{d.Kind, d.Name}] = true
+		switch text, both := want[key{d.Kind, d.Name}]; {
+		case both && text != d.Text && (sameVersion || d.Kind != "view" && d.Kind != "rule"):
+			out = append(out, d.Kind+" "+d.Name+" differs")
+		case !both && d.Rules:
+			out = append(out, d.Kind+" "+d.Name+" is on the target only")
+		}
+	}
+	for _, d := range source {
+		if d.Kind == "column" && have[key{"table", d.On}] && !have[key{d.Kind, d.Name}] {
+			out = append(out, d.Kind+" "+d.Name+" is missing on the target")
+		}
+	}
+	slices.SortFunc(out, cmp.Compare[string])
+	return out
+}
+
+// standing: identity columns take values while a job runs, so their kind does not count; checks are
+// away then where they call functions, and rows that they would refuse are the source's to refuse.
+const standing = `
+WITH t AS (SELECT to_regclass(n) AS oid FROM unnest($1::text[]) n),
+mine AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'replicator', 'replicator_setup') AND n.nspname !~ '^pg_(temp|toast_temp)_'),
+d (kind, name, "on", text, rules) AS (
+	SELECT 'table', c.oid::regclass::text, NULL, concat(c.relreplident, c.relpersistence), false FROM t JOIN pg_class c USING (oid)
+	UNION ALL
+	SELECT 'column', concat(a.attrelid::regclass, '.', quote_ident(a.attname)), a.attrelid::regclass::text,
+		concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity <> '', a.attgenerated,
+			(SELECT quote_ident(n.nspname) || '.' || quote_ident(l.collname) FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace WHERE l.oid = a.attcollation),
+			(SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef f WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum)), true
+	FROM t JOIN pg_attribute a ON a.attrelid = t.oid WHERE a.attnum > 0 AND NOT a.attisdropped
+	UNION ALL
+	SELECT 'index', i.indexrelid::regclass::text, NULL, concat(pg_get_indexdef(i.indexrelid), i.indisvalid), i.indisunique OR i.indisexclusion
+	FROM t JOIN pg_index i ON i.indrelid = t.oid
+	UNION ALL
+	SELECT 'constraint', concat(c.conrelid::regclass, '.', quote_ident(c.conname)), NULL, replace(pg_get_constraintdef(c.oid), ' NOT VALID', ''), true
+	FROM t JOIN pg_constraint c ON c.conrelid = t.oid WHERE c.contype IN ('p', 'u', 'x', 'f', 'c')
+	UNION ALL
+	SELECT CASE WHEN g.tgenabled IN ('A', 'R') THEN 'firing trigger' ELSE 'trigger' END, concat(g.tgrelid::regclass, '.', quote_ident(g.tgname)), NULL, concat(pg_get_triggerdef(g.oid), g.tgenabled), true
+	FROM t JOIN pg_trigger g ON g.tgrelid = t.oid WHERE NOT g.tgisinternal
+	UNION ALL
+	SELECT CASE WHEN r.ev_enabled IN ('A', 'R') THEN 'firing rule' ELSE 'rule' END, concat(r.ev_class::regclass, '.', quote_ident(r.rulename)), NULL, concat(pg_get_ruledef(r.oid), r.ev_enabled), true
+	FROM t JOIN pg_rewrite r ON r.ev_class = t.oid
+	UNION ALL
+	SELECT 'routine', p.oid::regprocedure::text, NULL, concat_ws(' ', p.prosrc, p.probin, l.lanname, p.prokind, p.prosecdef, p.proisstrict, p.provolatile, p.proretset,
+		p.prorettype::regtype, pg_get_function_arguments(p.oid), p.proconfig), false
+	FROM mine JOIN pg_proc p ON p.pronamespace = mine.oid JOIN pg_language l ON l.oid = p.prolang
+	UNION ALL
+	SELECT 'view', c.oid::regclass::text, NULL, pg_get_viewdef(c.oid), false
+	FROM mine JOIN pg_class c ON c.relnamespace = mine.oid WHERE c.relkind IN ('v', 'm')
+	UNION ALL
+	SELECT 'sequence', c.oid::regclass::text, NULL, concat_ws(' ', s.seqtypid::regtype, s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache, s.seqcycle), false
+	FROM mine JOIN pg_class c ON c.relnamespace = mine.oid JOIN pg_sequence s ON s.seqrelid = c.oid
+	UNION ALL
+	SELECT 'enum', y.oid::regtype::text, NULL, (SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = y.oid), false
+	FROM mine JOIN pg_type y ON y.typnamespace = mine.oid WHERE y.typtype = 'e'
+	UNION ALL
+	SELECT 'composite type', c.oid::regclass::text, NULL, (SELECT string_agg(quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod), ',' ORDER BY a.attnum)
+		FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), false
+	FROM mine JOIN pg_class c ON c.relnamespace = mine.oid WHERE c.relkind = 'c')
+SELECT kind, name, coalesce("on", ''), md5(coalesce(text, '')), rules FROM d ORDER BY 1, 2`
