@@ -15,8 +15,9 @@ const (
 // Column is a column that COPY carries: generated columns are not among them.
 type Column struct {
 	Name     string `json:"name"`
-	Type     string `json:"type"` // as format_type prints it on the source
-	OID      uint32 `json:"oid"`  // of the type, on the source
+	Type     string `json:"type"`          // as format_type prints it on the source
+	OID      uint32 `json:"oid"`           // of the type, on the source
+	Num      int16  `json:"num,omitempty"` // attnum on the source: one that was dropped and made again has another
 	Array    bool   `json:"array,omitempty"`
 	NotNull  bool   `json:"not_null,omitempty"`
 	Identity string `json:"identity,omitempty"` // attidentity: "a" always, "d" by default, "" none
@@ -39,10 +40,18 @@ type Table struct {
 	Pages    int64    `json:"pages"`              // of the heap, 8 KiB each
 	Rows     int64    `json:"rows"`               // estimate, -1 unknown
 	Bytes    int64    `json:"bytes"`              // heap and TOAST, without indexes
+
+	// What else a statement may change, to notice it; see schema.Changes.
+	Above     string `json:"above,omitempty"`     // what it is a partition of, with its bound, or inherits from
+	Generated string `json:"generated,omitempty"` // its generated columns, which COPY does not carry
+	File      uint32 `json:"file,omitempty"`      // relfilenode: a rewrite gives another
+	Altered   string `json:"altered,omitempty"`   // digest of the versions of its columns' catalog rows
+
+	Gone bool `json:"gone,omitempty"` // it was dropped on the source, and a resync took it from the target
 }
 
 // Late reports whether the table's changes are not in the WAL stream, so that it is copied at the fence.
-func (t *Table) Late() bool { return t.Unlogged || t.Identity == IdentityNone }
+func (t *Table) Late() bool { return t.Unlogged || t.Identity == IdentityNone || t.Gone }
 
 // Qualified is the table's quoted name for SQL.
 func (t *Table) Qualified() string { return pg.Ident(t.Schema, t.Name) }

@@ -74,7 +74,8 @@ type job struct {
 
 	endVerify context.CancelCauseFunc // of the last verification
 
-	seen sightings // others on the target
+	seen    sightings  // others on the target
+	looking sync.Mutex // one look at the planned tables at a time
 }
 
 // markerSeen is a marker of ours that the target has applied everything before.

@@ -2,11 +2,9 @@ package replicator
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"replicator/chunker"
-	"replicator/replicator/fault"
 	"replicator/replicator/pg"
 	"replicator/replicator/schema"
 	"replicator/replicator/status"
@@ -20,7 +18,7 @@ func (j *job) newTables(ctx context.Context, conn *pg.Conn) ([]chunker.Table, er
 	}
 	var made []chunker.Table
 	for i := range now {
-		if j.table(now[i].Schema, now[i].Name) == nil {
+		if t := j.table(now[i].Schema, now[i].Name); t == nil || t.Gone {
 			made = append(made, now[i])
 		}
 	}
@@ -58,52 +56,26 @@ func (j *job) newRelations(ctx context.Context, conn *pg.Conn) ([]schema.Relatio
 
 // Tables are all tables of the plan, after a look that they still are what they were.
 func (f *finisher) Tables(ctx context.Context) (tables []chunker.Table, err error) {
-	err = f.onSource(ctx, "tables", func(c *pg.Conn) error {
-		now, err := schema.Tables(ctx, c, f.rec.Select)
-		if err != nil {
-			return err
-		}
-		return drift(f.planned, now)
-	})
-	return f.planned, err
+	err = f.onSource(ctx, "tables", func(c *pg.Conn) error { return f.drift(ctx, c) })
+	return f.present(), err
 }
 
-// drift reports tables of the plan that are gone or have other columns.
-func drift(plan, now []chunker.Table) error {
-	have := make(map[string]*chunker.Table, len(now))
-	for i := range now {
-		have[now[i].String()] = &now[i]
-	}
-	for i := range plan {
-		t := &plan[i]
-		switch n := have[t.String()]; {
-		case n == nil:
-			return fault.New(fault.Preflight, fmt.Errorf("table %s is gone from the source since the plan", t), "drop it on the target and seed again, or bring it back")
-		case columns(n) != columns(t):
-			return fault.New(fault.Preflight, fmt.Errorf("table %s has other columns than when it was planned: was (%s), is (%s)", t, columns(t), columns(n)), "undo the change, or seed again")
-		}
-	}
-	return nil
-}
-
-func columns(t *chunker.Table) string {
-	s := ""
-	for i, c := range t.Columns {
-		if i > 0 {
-			s += ", "
-		}
-		s += c.Name + " " + c.Type
-	}
-	return s
+// present are the planned tables without those that are gone.
+func (j *job) present() []chunker.Table {
+	return slices.DeleteFunc(slices.Clone(j.planned), func(t chunker.Table) bool { return t.Gone })
 }
 
 // Late lists the planned late tables and creates those that were made since the plan.
 func (f *finisher) Late(ctx context.Context, rehearsal bool) (late []chunker.Table, err error) {
 	err = f.onSource(ctx, "late tables", func(c *pg.Conn) error {
+		// Once more, behind the fence: between the gates and the fence everybody could still write.
+		if err := f.drift(ctx, c); err != nil {
+			return err
+		}
 		f.forgetMade()
 		late = nil
 		for i := range f.planned {
-			if f.planned[i].Late() {
+			if f.planned[i].Late() && !f.planned[i].Gone {
 				late = append(late, f.planned[i])
 			}
 		}

@@ -44,7 +44,10 @@ type Options struct {
 	// 0 is DefaultRetainBudget.
 	RetainBudget int64
 	ChunkBytes   int64 // 0 is chunker.DefaultBytes
-	Limits       apply.Limits
+	// LookEvery is how often the catalog is looked at for statements that changed a table, where
+	// something was written to it; 0 is ten seconds.
+	LookEvery time.Duration
+	Limits    apply.Limits
 
 	Logger    *slog.Logger          `json:"-"`
 	OnTracker func(*status.Tracker) `json:"-"` // called once, when the job is open
@@ -76,6 +79,9 @@ func (o *Options) Validate() error {
 	}
 	if o.RetainBudget == 0 {
 		o.RetainBudget = DefaultRetainBudget
+	}
+	if o.LookEvery == 0 {
+		o.LookEvery = lookEvery
 	}
 	if o.ChunkBytes == 0 {
 		o.ChunkBytes = chunker.DefaultBytes

@@ -156,7 +156,9 @@ func showPlan(tracker *status.Tracker, tables []chunker.Table, chunks [][]chunke
 		for i := range tables {
 			t := &tables[i]
 			row := status.Table{Name: t.String(), Size: t.Bytes, Chunks: len(chunks[i]), Kind: string(chunks[i][0].Kind)}
-			if t.Late() {
+			if t.Gone {
+				row.Kind = status.Late
+			} else if t.Late() {
 				row.Kind = status.Late
 				s.Late = append(s.Late, t.String())
 			} else {

@@ -33,6 +33,7 @@ func Seed(ctx context.Context, o Options) error {
 func finish(ctx context.Context, j *job, err error) error {
 	stopped := ctx.Err() != nil && (err == nil || interrupted(ctx, err))
 	if err != nil && !stopped {
+		err = j.explain(ctx, err)
 		j.fail(err)
 	}
 	err = errors.Join(err, j.Close())

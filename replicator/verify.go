@@ -131,9 +131,9 @@ func (j *job) newVerifier() (*verifier, error) {
 func (v *verifier) Tables(ctx context.Context, patterns []string) (tables []*chunker.Table, late []string, err error) {
 	meant := make([]bool, len(v.planned))
 	err = (&finisher{job: v.job}).onSource(ctx, "tables", func(c *pg.Conn) error {
-		now, err := schema.Tables(ctx, c, v.rec.Select)
+		changes, err := v.changedTables(ctx, c)
 		if err == nil {
-			err = drift(v.planned, now)
+			err = v.refuse(v.fatal(changes))
 		}
 		if err != nil || len(patterns) == 0 {
 			return err
@@ -149,7 +149,7 @@ func (v *verifier) Tables(ctx context.Context, patterns []string) (tables []*chu
 	}
 	for i := range v.planned {
 		switch t := &v.planned[i]; {
-		case len(patterns) > 0 && !meant[i]:
+		case len(patterns) > 0 && !meant[i], t.Gone:
 		case t.Late():
 			late = append(late, t.String())
 		default:

@@ -2,6 +2,7 @@ package replicator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -21,13 +22,17 @@ const (
 )
 
 // watcher keeps status current about the source: its end of WAL, the slot, new tables. It only
-// looks; what goes wrong here shows elsewhere.
+// looks, and what goes wrong here shows elsewhere; but a followed table that was changed ends the run.
 type watcher struct {
 	*job
 	conn    *pg.Conn
 	tables  string    // what the catalog looked like when it was read last
 	looked  time.Time // when
 	alarmed time.Time
+
+	sought time.Time     // when planned tables were looked at last
+	rest   time.Duration // until they may be looked at again
+	writes string        // to the catalog, as it was counted then
 }
 
 // watch looks until ctx ends.
@@ -35,7 +40,11 @@ func (j *job) watch(ctx context.Context) error {
 	w := &watcher{job: j}
 	defer func() { closeConn(w.conn) }()
 	for {
-		if err := w.once(ctx); err != nil && ctx.Err() == nil {
+		err := w.once(ctx)
+		if changed := (*changedError)(nil); errors.As(err, &changed) {
+			return changed
+		}
+		if err != nil && ctx.Err() == nil {
 			j.log.Debug("look at the source", "error", err)
 		}
 		if pg.Pause(ctx, watchEvery) != nil {
@@ -53,6 +62,9 @@ func (w *watcher) once(ctx context.Context) error {
 		w.conn = conn
 	}
 	if err := w.look(ctx); err != nil {
+		return err
+	}
+	if err := w.lookForChanges(ctx); err != nil {
 		return err
 	}
 	if time.Since(w.looked) < tablesEvery {
@@ -115,7 +127,7 @@ func (w *watcher) lookForTables(ctx context.Context) error {
 	}
 	var names []string
 	for i := range w.planned {
-		if w.planned[i].Late() {
+		if w.planned[i].Late() && !w.planned[i].Gone {
 			names = append(names, w.planned[i].String())
 		}
 	}

@@ -124,7 +124,7 @@ func describe(ctx context.Context, conn *pg.Conn, tables []chunker.Table, texts 
 	oids := oidArray(list)
 	rows, err := conn.Query(ctx, `SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), a.atttypid,
 			EXISTS (SELECT FROM pg_type e WHERE e.oid = a.atttypid AND e.typsubscript = 'array_subscript_handler'::regproc),
-			a.attnotnull, a.attidentity
+			a.attnotnull, a.attidentity, a.attnum
 		FROM pg_attribute a
 		WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 		ORDER BY a.attrelid, a.attnum`, oids)
@@ -135,10 +135,13 @@ func describe(ctx context.Context, conn *pg.Conn, tables []chunker.Table, texts 
 		t := at[oid(r[0])]
 		c := chunker.Column{
 			Name: names.one(r[1]), Type: names.one(r[2]), OID: oid(r[3]),
-			Array: r[4] == "t", NotNull: r[5] == "t", Identity: r[6],
+			Array: r[4] == "t", NotNull: r[5] == "t", Identity: r[6], Num: int16(integer(r[7])),
 		}
 		t.Columns = append(t.Columns, c)
 		t.Text = t.Text || texts[c.OID]
+	}
+	if err := marks(ctx, conn, at, oids, names); err != nil {
+		return err
 	}
 	return keys(ctx, conn, at, oids, names)
 }

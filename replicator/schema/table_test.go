@@ -88,9 +88,9 @@ func TestTableColumns(t *testing.T) {
 		t.Errorf("pages %d bytes %d owner %s", bed.Pages, bed.Bytes, bed.Owner)
 	}
 	want := []chunker.Column{
-		{Name: "id", Type: "bigint", OID: 20, NotNull: true, Identity: "a"},
-		{Name: "n", Type: "integer", OID: 23, NotNull: true, Identity: "d"},
-		{Name: "names", Type: "character varying(20)[]", OID: 1015, Array: true},
+		{Name: "id", Type: "bigint", OID: 20, Num: 2, NotNull: true, Identity: "a"},
+		{Name: "n", Type: "integer", OID: 23, Num: 3, NotNull: true, Identity: "d"},
+		{Name: "names", Type: "character varying(20)[]", OID: 1015, Num: 5, Array: true},
 	}
 	if !reflect.DeepEqual(bed.Columns, want) {
 		t.Errorf("columns %+v", bed.Columns)

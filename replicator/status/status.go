@@ -46,8 +46,9 @@ type Status struct {
 	Apply   Apply    `json:"apply"`
 	Link    *Link    `json:"link,omitempty"`
 	Tables  []Table  `json:"tables"`
-	Late    []string `json:"late_tables,omitempty"` // made after the plan, or without identity or WAL: copied at the fence
-	Notes   []string `json:"notes,omitempty"`       // what was left out of the schema, and why
+	Late    []string `json:"late_tables,omitempty"`    // made after the plan, or without identity or WAL: copied at the fence
+	Notes   []string `json:"notes,omitempty"`          // what was left out of the schema, and why
+	Changed []string `json:"changed_tables,omitempty"` // by statements on the source since they were planned
 
 	Strangers []Stranger `json:"strangers,omitempty"` // who else was seen on the target
 }

@@ -119,6 +119,9 @@ func (p *page) trouble(s Status) {
 	if len(s.Late) > 0 {
 		p.line("late tables", "%s; copied at the fence: %s", plural(len(s.Late), "table", "tables"), Printable(some(s.Late)))
 	}
+	if len(s.Changed) > 0 {
+		p.line("changed", "%s", p.red(Printable(some(s.Changed))))
+	}
 	p.strangers(s.Strangers)
 	if s.LastError != "" {
 		p.line("last error", "%s %s", Time(s.ErrorAt), p.red(Printable(s.LastError)))

@@ -187,6 +187,7 @@ func (t *Tracker) Status() Status {
 	s := t.s
 	s.At = now.UTC()
 	s.Tables, s.Late, s.Notes = slices.Clone(s.Tables), slices.Clone(s.Late), slices.Clone(s.Notes)
+	s.Changed = slices.Clone(s.Changed)
 	s.Indexes.Running = slices.Sorted(maps.Keys(t.running))
 	s.Copy.RowRate, s.Copy.ByteRate = t.rows.rate(now), t.bytes.rate(now)
 	s.Copy.ETA = estimate(s.Copy.BytesTotal-s.Copy.Bytes, s.Copy.ByteRate)
