@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"replicator/chunker"
+	"replicator/replicator/largeobject"
 	"replicator/replicator/target"
 	"replicator/wal"
 )
@@ -61,6 +62,7 @@ const (
 	methodSteps        = "Steps"
 	methodUndo         = "Undo"
 	methodFingerprint  = "Fingerprint"
+	methodLargeObjects = "LargeObjects"
 	methodSetSequences = "SetSequences"
 	methodFacts        = "Facts"
 	methodStrangers    = "Strangers"
@@ -68,12 +70,27 @@ const (
 	methodDrop         = "Drop"
 )
 
-// chunkBegin is the body of a chunk's first message.
+// chunkBegin is the body of a chunk's first message, or of a batch of large objects.
 type chunkBegin struct {
-	Table   *chunker.Table `json:"table"`
-	Chunk   *chunker.Chunk `json:"chunk"`
-	Replace bool           `json:"replace,omitempty"`
+	Table   *chunker.Table     `json:"table,omitempty"`
+	Chunk   *chunker.Chunk     `json:"chunk,omitempty"`
+	Replace bool               `json:"replace,omitempty"`
+	Objects *largeobject.Batch `json:"objects,omitempty"`
 }
+
+// valid reports whether it is one or the other.
+func (b *chunkBegin) valid() bool { return (b.Table != nil && b.Chunk != nil) != (b.Objects != nil) }
+
+// key is who may not be written twice at once.
+func (b *chunkBegin) key() chunkKey {
+	if b.Objects != nil {
+		return chunkKey{largeObjects, int(b.Objects.First())}
+	}
+	return chunkKey{b.Table.Ordinal, b.Chunk.Ordinal}
+}
+
+// largeObjects stands for a table's ordinal.
+const largeObjects = -1
 
 // followBegin is target.FollowConfig without what does not travel.
 type followBegin struct {

@@ -5,6 +5,7 @@ import (
 
 	"replicator/checksum"
 	"replicator/chunker"
+	"replicator/replicator/largeobject"
 	"replicator/replicator/schema"
 	"replicator/replicator/target"
 	"replicator/wal"
@@ -72,6 +73,11 @@ func (r *Remote) Undo(ctx context.Context, steps []schema.Step) error {
 // Fingerprint implements target.End. Only the fingerprint crosses the link.
 func (r *Remote) Fingerprint(ctx context.Context, t *chunker.Table, text bool, jobs int) (checksum.Set, error) {
 	return do[fingerprintArgs, checksum.Set](ctx, r, methodFingerprint, fingerprintArgs{t, text, jobs})
+}
+
+// LargeObjects implements target.End. Only the list crosses the link.
+func (r *Remote) LargeObjects(ctx context.Context, ask largeobject.Ask) (largeobject.Answer, error) {
+	return do[largeobject.Ask, largeobject.Answer](ctx, r, methodLargeObjects, ask)
 }
 
 // SetSequences implements target.End.

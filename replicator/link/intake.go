@@ -86,22 +86,29 @@ func (in *intake) begin(ctx context.Context, h header, body []byte) error {
 	if err := unpack(h.flags, body, &b); err != nil {
 		return err
 	}
-	if in.opened || b.Table == nil || b.Chunk == nil {
+	if in.opened || !b.valid() {
 		return damaged("a chunk begins where none can")
 	}
-	in.call, in.opened, in.key = h.call, true, chunkKey{b.Table.Ordinal, b.Chunk.Ordinal}
+	in.call, in.opened, in.key = h.call, true, b.key()
 	err := in.s.fenced(h.epoch)
 	if err == nil {
 		err = in.s.awaitWriters(ctx, in.key)
 	}
 	if err == nil {
-		in.open, err = in.s.end.Chunk(ctx, b.Table, b.Chunk, b.Replace)
+		in.open, err = in.s.write(ctx, &b)
 	}
 	if err != nil {
 		return in.refuse(err)
 	}
 	in.s.enter(in.key)
 	return nil
+}
+
+func (s *session) write(ctx context.Context, b *chunkBegin) (target.ChunkWriter, error) {
+	if b.Objects != nil {
+		return s.end.WriteLargeObjects(ctx, b.Objects)
+	}
+	return s.end.Chunk(ctx, b.Table, b.Chunk, b.Replace)
 }
 
 // rows writes a frame. What follows of a chunk that failed is passed over until its end.

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"replicator/chunker"
+	"replicator/replicator/largeobject"
 	"replicator/replicator/schema"
 )
 
@@ -76,6 +77,9 @@ var methods = map[string]method{
 	}),
 	methodFingerprint: as(true, func(ctx context.Context, s *session, a fingerprintArgs) (any, error) {
 		return s.end.Fingerprint(ctx, a.Table, a.Text, a.Jobs)
+	}),
+	methodLargeObjects: as(true, func(ctx context.Context, s *session, a largeobject.Ask) (any, error) {
+		return s.end.LargeObjects(ctx, a)
 	}),
 	methodSetSequences: as(true, func(ctx context.Context, s *session, a []schema.SequenceValue) (any, error) {
 		return nothing{}, s.end.SetSequences(ctx, a)

@@ -9,6 +9,7 @@ import (
 
 	"replicator/checksum/frame"
 	"replicator/chunker"
+	"replicator/replicator/largeobject"
 	"replicator/replicator/target"
 )
 
@@ -137,7 +138,16 @@ type chunkWriter struct {
 
 // Chunk implements target.End. Nothing is sent before the first frame: a refusal shows in Write.
 func (r *Remote) Chunk(ctx context.Context, t *chunker.Table, c *chunker.Chunk, replace bool) (target.ChunkWriter, error) {
-	body, flags, err := pack(chunkBegin{Table: t, Chunk: c, Replace: replace})
+	return r.writer(ctx, chunkBegin{Table: t, Chunk: c, Replace: replace}, t, t.String())
+}
+
+// WriteLargeObjects implements target.End, as Chunk does. Pages are no rows with columns to be put in order.
+func (r *Remote) WriteLargeObjects(ctx context.Context, b *largeobject.Batch) (target.ChunkWriter, error) {
+	return r.writer(ctx, chunkBegin{Objects: b}, &chunker.Table{Text: true}, "large objects")
+}
+
+func (r *Remote) writer(ctx context.Context, b chunkBegin, t *chunker.Table, name string) (target.ChunkWriter, error) {
+	body, flags, err := pack(b)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +155,7 @@ func (r *Remote) Chunk(ctx context.Context, t *chunker.Table, c *chunker.Chunk, 
 	if err != nil {
 		return nil, err
 	}
-	w := &chunkWriter{r: r, d: d, call: r.number(), epoch: r.epoch.Load(), began: body, flags: flags, packer: r.packers.take(t), name: t.String()}
+	w := &chunkWriter{r: r, d: d, call: r.number(), epoch: r.epoch.Load(), began: body, flags: flags, packer: r.packers.take(t), name: name}
 	w.result = d.expect(w.call)
 	r.gauge.active(1)
 	return w, nil

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"time"
 
 	"replicator/checksum"
 	"replicator/checksum/frame"
@@ -176,15 +175,4 @@ func (w *chunkWriter) Abort() {
 
 var errAborted = errors.New("chunk aborted")
 
-// rollback ends the transaction and gives the session back, or closes it.
-func (w *chunkWriter) rollback() {
-	if !w.conn.Raw().IsClosed() {
-		ctx, cancel := context.WithTimeout(context.Background(), rollbackWait)
-		defer cancel()
-		_ = w.conn.Exec(ctx, "ROLLBACK")
-	}
-	w.end.writers.give(w.conn)
-}
-
-// rollbackWait bounds a ROLLBACK to a server that may be gone; the session is closed after it.
-const rollbackWait = 10 * time.Second
+func (w *chunkWriter) rollback() { w.end.writers.rollback(w.conn) }

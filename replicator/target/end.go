@@ -6,6 +6,7 @@ import (
 	"replicator/checksum"
 	"replicator/chunker"
 	"replicator/replicator/apply"
+	"replicator/replicator/largeobject"
 	"replicator/replicator/schema"
 	"replicator/wal"
 )
@@ -53,6 +54,11 @@ type End interface {
 	Fingerprint(ctx context.Context, t *chunker.Table, text bool, jobs int) (checksum.Set, error)
 	// Lookup is the fingerprint of the rows of a table with these keys, see chunker.Scan.Lookup.
 	Lookup(ctx context.Context, t *chunker.Table, secret checksum.Secret, keys [][]byte) (*checksum.Fingerprint, error)
+	// LargeObjects lists the large objects of a range, see largeobject.Read.
+	LargeObjects(ctx context.Context, ask largeobject.Ask) (largeobject.Answer, error)
+	// WriteLargeObjects begins to write large objects, alter and remove others, all in one transaction. Their
+	// pages come as largeobject.Pages copies them; Commit takes their number, bytes and digest in a receipt.
+	WriteLargeObjects(ctx context.Context, b *largeobject.Batch) (ChunkWriter, error)
 	// SetSequences sets the sequences' positions.
 	SetSequences(ctx context.Context, seqs []schema.SequenceValue) error
 	// Facts tells what the target is.
@@ -83,7 +89,7 @@ type Facts struct {
 
 }
 
-// ChunkWriter takes the frames of one chunk, in order. Exactly one of Commit and Abort ends it.
+// ChunkWriter takes the frames of one chunk, or batch of large objects, in order. Exactly one of Commit and Abort ends it.
 type ChunkWriter interface {
 	// FrameBytes is how many bytes of rows a frame holds at most, unless one row is larger: frames
 	// end with a row.

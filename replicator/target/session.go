@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
@@ -45,6 +46,19 @@ func (s *sessions) give(c *pg.Conn) {
 	}
 	s.free = append(s.free, c)
 }
+
+// rollback ends a transaction of whoever writes and gives the session back, or closes it.
+func (s *sessions) rollback(c *pg.Conn) {
+	if !c.Raw().IsClosed() {
+		ctx, cancel := context.WithTimeout(context.Background(), rollbackWait)
+		defer cancel()
+		_ = c.Exec(ctx, "ROLLBACK")
+	}
+	s.give(c)
+}
+
+// rollbackWait bounds a ROLLBACK to a server that may be gone; the session is closed after it.
+const rollbackWait = 10 * time.Second
 
 // use runs f with a session.
 func (s *sessions) use(ctx context.Context, f func(*pg.Conn) error) error {

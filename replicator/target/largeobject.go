@@ -1,0 +1,117 @@
+package target
+
+import (
+	"context"
+	"fmt"
+
+	"replicator/checksum"
+	"replicator/checksum/frame"
+	"replicator/chunker"
+	"replicator/replicator/largeobject"
+	"replicator/replicator/pg"
+)
+
+// LargeObjects implements End.
+func (l *Local) LargeObjects(ctx context.Context, ask largeobject.Ask) (a largeobject.Answer, err error) {
+	err = l.lookups.use(ctx, func(c *pg.Conn) error {
+		a, err = largeobject.Read(ctx, c, ask)
+		return err
+	})
+	if err != nil {
+		return a, fmt.Errorf("on the target: %w", err)
+	}
+	return a, nil
+}
+
+// objectWriter is a transaction that writes a batch of large objects.
+type objectWriter struct {
+	end    *Local
+	conn   *pg.Conn
+	w      *largeobject.Writer
+	digest *checksum.Hasher
+	bytes  int64
+	raw    []byte // the frame opened last, reused
+	ended  bool
+}
+
+// WriteLargeObjects implements End.
+func (l *Local) WriteLargeObjects(ctx context.Context, b *largeobject.Batch) (ChunkWriter, error) {
+	conn, err := l.plain.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &objectWriter{end: l, conn: conn, digest: checksum.NewHasher()}
+	if err = conn.Exec(ctx, "BEGIN"); err == nil {
+		err = l.fence(ctx, conn)
+	}
+	if err == nil {
+		w.w, err = largeobject.Begin(ctx, conn, b)
+	}
+	if err != nil {
+		w.Abort()
+		return nil, err
+	}
+	return w, nil
+}
+
+// FrameBytes implements ChunkWriter.
+func (w *objectWriter) FrameBytes() int { return frameBytes }
+
+// Seal implements ChunkWriter.
+func (w *objectWriter) Seal(dst []byte, seq uint64, raw []byte) []byte {
+	return frame.Seal(dst, frame.Header{Kind: frame.Rows, Seq: seq}, raw, nil)
+}
+
+// Write implements ChunkWriter.
+func (w *objectWriter) Write(ctx context.Context, sealed []byte) error {
+	_, raw, err := frame.Open(sealed, w.raw[:0])
+	if err != nil {
+		return fmt.Errorf("large objects: %w", err)
+	}
+	w.raw = raw
+	_, _ = w.digest.Write(raw)
+	w.bytes += int64(len(raw))
+	if err := w.w.Pages(ctx, raw); err != nil {
+		return err
+	}
+	w.end.cfg.Hook("target: large objects half written")
+	return nil
+}
+
+// Commit implements ChunkWriter. There is no receipt: what is written is compared with the source by the
+// next round.
+func (w *objectWriter) Commit(ctx context.Context, r chunker.Receipt) error {
+	rows, err := w.w.Finish(ctx)
+	if err == nil {
+		err = w.check(r, rows)
+	}
+	if err == nil {
+		w.end.cfg.Hook("target: large objects before commit")
+		err = w.conn.Exec(ctx, "COMMIT")
+	}
+	if err != nil {
+		w.Abort()
+		return fmt.Errorf("commit large objects: %w", err)
+	}
+	w.ended = true
+	w.end.cfg.Hook("target: large objects after commit")
+	w.end.plain.give(w.conn)
+	return nil
+}
+
+// check holds what arrived against what was sent (invariant I2).
+func (w *objectWriter) check(r chunker.Receipt, rows int64) error {
+	if got := w.digest.Digest().String(); rows != r.Rows || w.bytes != r.Bytes || got != r.Digest {
+		return fmt.Errorf("sent %d pages, %d bytes, digest %s; arrived %d pages, %d bytes, digest %s: %w",
+			r.Rows, r.Bytes, r.Digest, rows, w.bytes, got, frame.ErrCorrupt)
+	}
+	return nil
+}
+
+// Abort implements ChunkWriter.
+func (w *objectWriter) Abort() {
+	if !w.ended {
+		w.ended = true
+		w.end.plain.rollback(w.conn)
+	}
+}
