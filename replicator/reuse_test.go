@@ -169,6 +169,26 @@ func TestReuseRefusesOtherTables(t *testing.T) {
 	p.compare()
 }
 
+// TestReuseReplacedTarget takes the job's own tables away from the target, as a backup of it would that
+// is older than the job.
+func TestReuseReplacedTarget(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, hammerSchema+hammerRows(500))
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	e.terminate()
+	p.exec(p.target, "DROP SCHEMA replicator CASCADE; DELETE FROM h.note WHERE id < 100")
+	p.exec(p.source, "UPDATE h.bed SET label = label || '!'")
+	if err := replicator.Seed(context.Background(), p.o); fault.CodeOf(err) != fault.PositionLost {
+		t.Fatalf("a seed to a target that does not know the job: %v", err)
+	}
+	p.o.Reuse = true
+	e = startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	p.mustCatchup()
+	p.compare()
+}
+
 // TestKilledInReuse kills the engine at each instant of a re-use, under load.
 func TestKilledInReuse(t *testing.T) {
 	seed := seedOf(t)

@@ -145,3 +145,34 @@ func TestNoStoreToRead(t *testing.T) {
 		t.Errorf("reading where there is none: %v", err)
 	}
 }
+
+// TestAnew: the plan, receipts and names go at once, but for those that are kept.
+func TestAnew(t *testing.T) { everyForm(t, anew) }
+
+func anew(t *testing.T, k *atrest.Key) {
+	fs := vfs.NewMem()
+	s := open(t, fs, k)
+	tables, chunks := somePlan(3)
+	for _, err := range []error{
+		s.SavePlan(tables, chunks), s.PutReceipt(chunker.Receipt{Table: 1}), s.Put("job", "kept"), s.Put("slot", "gone"), s.Put("phase", "gone"),
+		s.Anew("reuse", "new", "job"), s.Close(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = open(t, fs, k)
+	defer s.Close()
+	if left, _, err := s.LoadPlan(); left != nil || err != nil {
+		t.Errorf("the plan is left: %v, %v", left, err)
+	}
+	if err := s.Receipts(func(r chunker.Receipt) error { t.Errorf("receipt %v is left", r); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"job": "kept", "reuse": "new", "slot": "", "phase": ""} {
+		var v string
+		if found, err := s.Get(name, &v); err != nil || v != want || found != (want != "") {
+			t.Errorf("%s is %q, %t, %v", name, v, found, err)
+		}
+	}
+}

@@ -46,5 +46,5 @@ func (d *Database) Same(now slot.System) error {
 	}
 	return fault.New(fault.PositionLost, fmt.Errorf("the source is another cluster or timeline: was %s/%d, is %s/%d",
 		d.System.ID, d.System.Timeline, now.ID, now.Timeline),
-		"a restored or promoted source has another history: run replicator cleanup and seed again")
+		"a restored or promoted source has another history: for a promoted standby replicator seed --reuse goes on with what the target holds; else run replicator cleanup and seed again")
 }

@@ -140,8 +140,8 @@ INSERT INTO replicator.position (job, shard, lsn) VALUES (` + job + `, 0, '0/0')
 func (l *Local) raiseEpoch(ctx context.Context) error {
 	rows, err := l.lock.Query(ctx, "UPDATE replicator.job SET epoch = epoch + 1 WHERE job = $1 RETURNING epoch", l.cfg.Job)
 	if pg.State(err) == "42P01" || pg.State(err) == "3F000" || (err == nil && len(rows) == 0) {
-		return fault.New(fault.Target, fmt.Errorf("the target does not know job %s", l.cfg.Job),
-			"the target database was replaced or cleaned up: run replicator cleanup and seed again")
+		return fault.New(fault.PositionLost, fmt.Errorf("the target does not know job %s", l.cfg.Job),
+			"the target database was replaced or cleaned up: replicator seed --reuse goes on with what it holds")
 	}
 	if err != nil {
 		return fmt.Errorf("raise epoch: %w", err)

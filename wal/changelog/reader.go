@@ -51,7 +51,7 @@ func (l *Log) Reader(from wal.LSN) (*Reader, error) {
 		if r.number = l.start(from); r.number < oldest || oldest > 1 && from < l.oldest() {
 			return nil, fault.New(fault.PositionLost,
 				fmt.Errorf("read change log after %s: %w: it goes back to %s", from, ErrTrimmed, l.oldest()),
-				"the target is older than the change log, as after a restore: seed again")
+				"the target is older than the change log, as after a restore: replicator seed --reuse goes on with what it holds")
 		}
 	}
 	l.readers[r] = struct{}{}
