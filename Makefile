@@ -8,7 +8,7 @@ FUZZTIME    ?= 30s
 # What to test and to race: make test PKG=./wal/...
 PKG         ?= ./...
 
-.PHONY: all build servers debian-postgresql test bench-memory bench-wan bench-verify race lint fuzz demo clean
+.PHONY: all build servers debian-postgresql test bench-memory bench-wan bench-verify soak race lint fuzz demo clean
 
 all: build
 
@@ -45,6 +45,10 @@ bench-verify: debian-postgresql
 	$(GO) run ./bench/verify $(BENCH)
 
 # The race detector needs cgo and takes several times the memory: one package at a time.
+# 200 verifications while the source is hammered, none with a difference; make test takes twenty.
+soak: servers
+	REPLICATOR_SOAK=100 $(GO) test -timeout 60m -run TestVerifiedUnderLoad -v ./replicator/
+
 race: servers
 	CGO_ENABLED=1 $(GO) test -race -p 1 -timeout 90m $(PKG)
 

@@ -1,7 +1,9 @@
 package replicator_test
 
 import (
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -18,8 +20,19 @@ func (p *pair) verify(o verify.Options) (*verify.Report, error) {
 	return replicator.Verify(p.t.Context(), replicator.VerifyOptions{Dir: p.o.Dir, Options: o}, func(verify.Event) {})
 }
 
-// verifications is how many aligned verifications a soak takes; every one must be without difference.
-const verifications = 10
+// verifications is how many aligned verifications TestVerifiedUnderLoad takes on each way to the target;
+// every one must be without difference. make soak takes a hundred.
+func verifications(t *testing.T) int {
+	text := os.Getenv("REPLICATOR_SOAK")
+	if text == "" {
+		return 10
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("REPLICATOR_SOAK is %q", text)
+	}
+	return n
+}
 
 // TestVerifiedUnderLoad compares both sides again and again while the source is hammered: there must
 // not be one false alarm. Here and at another site.
@@ -35,7 +48,7 @@ func TestVerifiedUnderLoad(t *testing.T) {
 			e := startEngine(t, orders{Options: p.o})
 			e.mustReach(p.o.Dir, status.Following)
 			var pauses []float64
-			for i := range verifications {
+			for i := range verifications(t) {
 				r, err := p.verify(verify.Options{})
 				if err != nil || r.Outcome != verify.Equal || len(r.Tables) < 10 || len(r.Left) != 2 {
 					t.Fatalf("verification %d: %v, report %+v\n%s", i, err, r, e.out)
@@ -43,7 +56,7 @@ func TestVerifiedUnderLoad(t *testing.T) {
 				pauses = append(pauses, r.Pause)
 			}
 			slices.Sort(pauses)
-			t.Logf("%d verifications, %d commits meanwhile, pauses of %.0f ms (median) to %.0f ms", verifications, h.commits.Load(),
+			t.Logf("%d verifications, %d commits meanwhile, pauses of %.0f ms (median) to %.0f ms", len(pauses), h.commits.Load(),
 				1000*pauses[len(pauses)/2], 1000*pauses[len(pauses)-1])
 			p.finishWith(e, h)
 		})
