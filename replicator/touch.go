@@ -51,6 +51,7 @@ type toucher struct {
 
 	mu    sync.Mutex
 	state touches
+	hurry context.CancelFunc // ends the wait for a frame, so that what is noted is written now
 
 	hasher *checksum.RowHasher
 	known  map[uint32]*touchedTable // by relation id; nil is none of ours
@@ -142,6 +143,9 @@ func (t *toucher) run(ctx context.Context, r *changelog.Reader) error {
 func (t *toucher) next(ctx context.Context, r *changelog.Reader) ([]byte, error) {
 	bounded, cancel := context.WithTimeout(ctx, touchEvery)
 	defer cancel()
+	t.mu.Lock()
+	t.hurry = cancel
+	t.mu.Unlock()
 	sealed, err := r.Next(bounded)
 	if err == nil || ctx.Err() != nil || bounded.Err() == nil {
 		return sealed, err
@@ -355,7 +359,7 @@ func (t *toucher) touched(ctx context.Context, table int, lsn wal.LSN) (keys [][
 	for {
 		t.mu.Lock()
 		p, ok := t.state.Tables[table]
-		upTo := t.state.UpTo
+		upTo, hurry := t.state.UpTo, t.hurry
 		t.mu.Unlock()
 		if !ok || p.Clean == 0 {
 			return nil, since, nil
@@ -364,7 +368,10 @@ func (t *toucher) touched(ctx context.Context, table int, lsn wal.LSN) (keys [][
 			since = p.At
 			break
 		}
-		if err := pg.Pause(ctx, touchEvery/10); err != nil {
+		if hurry != nil {
+			hurry() // at the fence nobody waits for a batch to fill
+		}
+		if err := pg.Pause(ctx, 5*time.Millisecond); err != nil {
 			return nil, since, err
 		}
 	}
