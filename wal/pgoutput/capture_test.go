@@ -18,12 +18,16 @@ var parts = regexp.MustCompile(`(?m)^---.*$`)
 // capture runs the script on a fresh server and returns its version and what pgoutput made of it.
 func capture(t *testing.T, version int, mode string) (string, []message) {
 	t.Helper()
-	script, err := os.ReadFile(filepath.Join(goldenDir, "script.sql"))
+	cfg, streaming, name := cluster.Config{Version: version}, "off", "script.sql"
+	if mode == streamMode {
+		cfg.Settings, streaming, name = map[string]string{"logical_decoding_work_mem": "64kB"}, "on", "stream.sql"
+	}
+	script, err := os.ReadFile(filepath.Join(goldenDir, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
-	c, err := cluster.Start(ctx, cluster.Config{Version: version})
+	c, err := cluster.Start(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +51,7 @@ func capture(t *testing.T, version int, mode string) (string, []message) {
 	}
 	var msgs []message
 	for _, row := range query(t, conn, `SELECT lsn, encode(data, 'hex') FROM pg_logical_slot_get_binary_changes('golden', NULL, NULL,
-		'proto_version', '2', 'publication_names', '"the ""golden"", one", golden_inserts', 'messages', 'true', 'binary', $1)`, onOff[mode]) {
+		'proto_version', '2', 'publication_names', '"the ""golden"", one", golden_inserts', 'messages', 'true', 'binary', $1, 'streaming', $2)`, onOff[mode], streaming) {
 		lsn, err := wal.ParseLSN(row[0])
 		if err != nil {
 			t.Fatal(err)
@@ -61,7 +65,7 @@ func capture(t *testing.T, version int, mode string) (string, []message) {
 	return query(t, conn, "SHOW server_version")[0][0], msgs
 }
 
-var onOff = map[string]string{"binary": "true", "text": "false"}
+var onOff = map[string]string{"binary": "true", "text": "false", streamMode: "true"}
 
 func query(t *testing.T, conn *pg.Conn, sql string, args ...string) [][]string {
 	t.Helper()

@@ -99,20 +99,3 @@ func (m *Message) logical(c *cursor) error {
 	m.Content = c.take(int(n))
 	return nil
 }
-
-func (m *Message) stream(c *cursor) error {
-	m.Stream = Stream{}
-	if m.Kind == 'E' {
-		return nil
-	}
-	m.Stream.XID = c.uint32()
-	switch m.Kind {
-	case 'S':
-		m.Stream.First = c.byte() == 1
-	case 'c':
-		return m.commit(c)
-	case 'A':
-		m.Stream.SubXID = c.uint32()
-	}
-	return nil
-}

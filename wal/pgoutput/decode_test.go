@@ -81,6 +81,7 @@ func TestCorrupt(t *testing.T) {
 		"message prefix without end":      "4d01" + "0000000000000001" + "616161",
 		"relation identity":               "5200000001" + "6100" + "6200" + "78" + "0000",
 		"relation columns beyond the end": "5200000001" + "6100" + "6200" + "64" + "ffff" + "00610000000017ffffffff",
+		"stream start flags":              "53" + "00000007" + "02",
 		"column flags":                    "5200000001" + "6100" + "6200" + "64" + "0001" + "02610000000017ffffffff",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +93,7 @@ func TestCorrupt(t *testing.T) {
 	}
 }
 
-// TestStreamControl: the server does not send these to us, but we can name them.
+// TestStreamControl: what stands around blocks, and what ends a streamed transaction.
 func TestStreamControl(t *testing.T) {
 	commit := pgoutput.Commit{CommitLSN: 1, EndLSN: 2}
 	for in, want := range map[string]pgoutput.Stream{

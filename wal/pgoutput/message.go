@@ -67,7 +67,7 @@ type Origin struct {
 // Stream is what the control messages of streamed transactions say.
 type Stream struct {
 	XID    uint32
-	SubXID uint32 // Abort
+	SubXID uint32 // Abort: what is void, XID itself if all of it is
 	First  bool   // Start: the first block of this transaction
 }
 
