@@ -11,6 +11,7 @@ import (
 	"replicator/chunker"
 	"replicator/replicator/fault"
 	"replicator/replicator/source"
+	"replicator/replicator/status"
 	"replicator/replicator/target"
 )
 
@@ -178,13 +179,21 @@ func (c *copier) chunk(ctx context.Context, conn *lent, tc *tableCopy, chunk *ch
 	return err
 }
 
+// show tells status of a receipt; fresh says that its rows came now.
+func show(t *status.Tracker, r *chunker.Receipt, fresh bool) {
+	t.Chunk(r.Table, r.Rows, r.Bytes, fresh)
+	if r.Stood() {
+		t.Reused(r.Table)
+	}
+}
+
 // receive notes a receipt that the target holds.
 func (j *job) receive(r *chunker.Receipt, fresh bool) error {
 	if err := j.store.PutReceipt(*r); err != nil {
 		return err
 	}
 	j.received[r.Table][r.Chunk] = true
-	j.tracker.Chunk(r.Table, r.Rows, r.Bytes, fresh)
+	show(j.tracker, r, fresh)
 	j.o.Hook("engine: chunk received")
 	return nil
 }

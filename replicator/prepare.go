@@ -55,7 +55,7 @@ func (j *job) takeOver(ctx context.Context) error {
 				"this --dir and this target do not belong together")
 		}
 		j.received[r.Table][r.Chunk] = true
-		j.tracker.Chunk(r.Table, r.Rows, r.Bytes, false)
+		show(j.tracker, r, false)
 	}
 	return j.holdsConsistent(st.Applied)
 }

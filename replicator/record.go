@@ -49,8 +49,8 @@ const (
 	keyFailure    = "failure"
 	keyStrangers  = "strangers"
 	keySettings   = "settings"
-	keyMarks      = "marks"  // of planned tables, where those have changed harmlessly
-	keyResync     = "resync" // tables that are taken through again
+	keyMarks      = "marks"    // of planned tables, where those have changed harmlessly
+	keyResync     = "resync"   // tables that are taken through again
 	keySecret     = "secret"   // of the fingerprints
 	keyReuse      = "reuse"    // the target held rows when the copy began
 	keyVerify     = "verify"   // the last verification, or the one under way

@@ -94,9 +94,9 @@ func TestReuseRestoredBackup(t *testing.T) {
 		t.Fatalf("seed over a restored backup ended with %d:\n%s", e.code, e.out)
 	}
 	counted, copied := p.reused()
-	t.Logf("chunks counted as they stood: %s, copied: %s", counted, copied)
-	if counted == "0" || copied == "0" {
-		t.Error("one of the two ways was not taken")
+	s, err := replicator.ReadStatus(context.Background(), p.o.Dir, "")
+	if err != nil || counted == "0" || copied == "0" || strconv.Itoa(s.Copy.ChunksReused) != counted || s.Copy.ChunksCopied != s.Copy.ChunksTotal {
+		t.Errorf("%s chunks counted as they stood, %s copied, status %+v, %v", counted, copied, s.Copy, err)
 	}
 	history := p.value(p.target, `SELECT bool_or(digest LIKE '%:%' AND rows > 0) AND bool_or(digest NOT LIKE '%:%') FROM replicator.receipt WHERE tbl = `+p.ordinal("h.history"))
 	if history != "t" {

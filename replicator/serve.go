@@ -93,7 +93,7 @@ func storedStatus(store *checkpoint.Store) (status.Status, error) {
 	showPlan(t, tables, chunks)
 	err = store.Receipts(func(r chunker.Receipt) error {
 		if r.Table < len(tables) {
-			t.Chunk(r.Table, r.Rows, r.Bytes, false)
+			show(t, &r, false)
 		}
 		return nil
 	})

@@ -60,6 +60,7 @@ type Copy struct {
 	TablesCopied int     `json:"tables_copied"`
 	ChunksTotal  int     `json:"chunks_total"`
 	ChunksCopied int     `json:"chunks_copied"`
+	ChunksReused int     `json:"chunks_reused,omitempty"` // of them: stood on the target already
 	Rows         int64   `json:"rows"`
 	Bytes        int64   `json:"bytes"`
 	BytesTotal   int64   `json:"bytes_total"`
@@ -115,6 +116,7 @@ type Table struct {
 	Kind    string `json:"kind"` // how it is cut: whole, range, block; or late
 	Chunks  int    `json:"chunks"`
 	Copied  int    `json:"chunks_copied"`
+	Reused  int    `json:"chunks_reused,omitempty"`
 	Rows    int64  `json:"rows"`
 	Bytes   int64  `json:"bytes"`
 	Size    int64  `json:"size"` // on the source, when planned

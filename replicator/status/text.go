@@ -64,6 +64,9 @@ func (p *page) progress(s Status) {
 	if s.Running && s.Phase == Copying {
 		moved += fmt.Sprintf("; now %s/s, %s rows/s, ETA %s", Size(c.ByteRate), Count(int64(c.RowRate)), clock(c.ETA))
 	}
+	if c.ChunksReused > 0 {
+		moved += fmt.Sprintf("; %s chunks stood on the target already", Count(int64(c.ChunksReused)))
+	}
 	p.line("", "%s", moved)
 	steps := fmt.Sprintf("%d/%d built", s.Indexes.Built, s.Indexes.Total)
 	if len(s.Indexes.Running) > 0 {

@@ -97,6 +97,14 @@ func (t *Tracker) Chunk(table int, rows, bytes int64, fresh bool) {
 	})
 }
 
+// Reused counts a chunk, which Chunk has counted, as one that stood on the target already.
+func (t *Tracker) Reused(table int) {
+	t.Update(func(s *Status) {
+		s.Tables[table].Reused++
+		s.Copy.ChunksReused++
+	})
+}
+
 // Restart takes back what was counted of a table that starts over.
 func (t *Tracker) Restart(table int) {
 	t.Update(func(s *Status) {
@@ -106,10 +114,11 @@ func (t *Tracker) Restart(table int) {
 				s.Copy.TablesCopied--
 			}
 			s.Copy.ChunksCopied -= tab.Copied
+			s.Copy.ChunksReused -= tab.Reused
 			s.Copy.Rows -= tab.Rows
 			s.Copy.Bytes -= tab.Bytes
 		}
-		tab.Copied, tab.Rows, tab.Bytes = 0, 0, 0
+		tab.Copied, tab.Reused, tab.Rows, tab.Bytes = 0, 0, 0, 0
 	})
 }
 
