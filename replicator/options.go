@@ -28,6 +28,10 @@ type Options struct {
 	KeyFile string
 	Name    string // of the job; "" is a random one
 
+	// Acknowledge is the operator's word that the losses of the manifest are known: its digest, or
+	// schema.AcknowledgeAll.
+	Acknowledge string
+
 	Jobs      int // sessions that copy chunks; 0 is one for each processor, 4 at most
 	IndexJobs int // sessions that build indexes; 0 is like Jobs
 	Select    schema.Selection

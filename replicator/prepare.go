@@ -93,6 +93,9 @@ func (j *job) prepareSchema(ctx context.Context) error {
 		if j.reuses {
 			j.work.MayStand()
 		}
+		if err := j.planDatabase(ctx); err != nil {
+			return err
+		}
 		if err := j.store.Put(keyWork, j.work); err != nil {
 			return err
 		}

@@ -36,6 +36,7 @@ type record struct {
 const (
 	keyRecord     = "job"
 	keyWork       = "work"
+	keyManifest   = "manifest"
 	keySlot       = "slot"
 	keyMarker     = "marker"
 	keyConsistent = "consistent"

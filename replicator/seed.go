@@ -136,6 +136,9 @@ func (j *job) begun(ctx context.Context) error {
 	if err := j.takeReuse(ctx); err != nil {
 		return err
 	}
+	if err := j.persist(ctx, "make the manifest", func() error { return j.acknowledge(ctx) }); err != nil {
+		return err
+	}
 	if err := j.persist(ctx, "plan", func() error { return j.plan(ctx) }); err != nil {
 		return err
 	}

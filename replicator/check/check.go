@@ -106,6 +106,9 @@ func (r *run) look(ctx context.Context) (*Report, error) {
 		}
 	}
 	if r.src != nil {
+		if err := r.manifest(ctx); err != nil {
+			return nil, err
+		}
 		if err := r.plan(ctx); err != nil {
 			return nil, fault.New(fault.Source, fmt.Errorf("plan: %w", err), "")
 		}

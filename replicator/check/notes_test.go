@@ -47,7 +47,7 @@ func TestNotes(t *testing.T) {
 		{"identity-full", Source, "public.whole"}, {"unlogged", Source, "public.cache"}, {"text-format", Source, "public.classes"},
 		{"matview", Source, "public.stale"}, {"unpopulated", Source, "public.empty_view"}, {"foreign", Source, "public.lines"},
 		{"publication", Source, "theirs"}, {"subscription", Source, "feed"}, {"triggers", Source, "public.ward.always"},
-		{"long-transactions", Source, "check_test"}, {"database-settings", Target, "search_path"}, {"settings", Target, "temp_file_limit"},
+		{"long-transactions", Source, "check_test"}, {"settings", Target, "temp_file_limit"},
 		{"log-values", Target, "logged"}, {"event-triggers", Target, "hook"}, {"job", Target, "resume"}, {"disk-target", Target, "needed"},
 	} {
 		i := slices.IndexFunc(r.Findings, func(f Finding) bool {
@@ -70,7 +70,7 @@ func TestNotes(t *testing.T) {
 // mendNotes runs what the notes offer, and looks again.
 func (f *fixture) mendNotes(t *testing.T, r *Report) {
 	t.Helper()
-	offered := map[string]Side{"no-identity": Source, "database-settings": Target, "settings": Target, "log-values": Target, "event-triggers": Target}
+	offered := map[string]Side{"no-identity": Source, "settings": Target, "log-values": Target, "event-triggers": Target}
 	for id, side := range offered {
 		f.mend(t, r.find(id, side), false)
 	}
@@ -86,6 +86,36 @@ func (f *fixture) mendNotes(t *testing.T, r *Report) {
 		if p := &after.Plan.Tables[i]; p.Name == "public.chosen" && p.Identity != chunker.IdentityKey {
 			t.Errorf("public.chosen has identity %s", p.Identity)
 		}
+	}
+}
+
+// What is set for the database moves along where our role is its owner; else the SQL is there, and for
+// what would hinder ourselves it says when.
+func TestDatabaseSettings(t *testing.T) {
+	f := newFixture(t, nil, true)
+	role, db := newName("plain"), pg.Ident(f.source)
+	f.onSource(t, "ALTER DATABASE "+db+` SET search_path = ward, "Odd One", public; ALTER DATABASE `+db+" SET work_mem = '5MB'; ALTER DATABASE "+db+` SET temp_file_limit = '1GB'`)
+	f.onTarget(t, "CREATE ROLE "+pg.Ident(role)+" LOGIN")
+	f.o.Target = f.dst.DSNAs(role, f.target)
+	got := f.check(t)
+	lost := got.find("database-settings", Target)
+	if lost == nil || len(lost.Names) != 3 || !strings.Contains(lost.SQL, "-- when the target is open: ") {
+		t.Fatalf("found %+v", lost)
+	}
+	if got.Manifest == nil || got.Manifest.Digest == "" {
+		t.Fatalf("the manifest names nothing: %+v", got.Manifest)
+	}
+	f.mend(t, lost, false)
+	after := f.check(t)
+	if left := after.find("database-settings", Target); left == nil || len(left.Names) != 1 {
+		t.Errorf("its SQL did not mend it: %+v", left)
+	}
+	if after.Manifest.Digest == got.Manifest.Digest {
+		t.Error("fewer losses, and the same digest")
+	}
+	f.onTarget(t, "ALTER DATABASE "+pg.Ident(f.target)+" RESET ALL; ALTER DATABASE "+pg.Ident(f.target)+" OWNER TO "+pg.Ident(role))
+	if left := f.check(t).find("database-settings", Target); left == nil || len(left.Names) != 1 {
+		t.Errorf("the owner does not carry them: %+v", left)
 	}
 }
 

@@ -3,6 +3,8 @@ package check
 import (
 	"slices"
 	"time"
+
+	"replicator/replicator/schema"
 )
 
 // ReportVersion is the version of the JSON form. It changes when a field changes its meaning.
@@ -18,6 +20,9 @@ type Report struct {
 	// Unchecked are the questions that were not asked, because they take the side that was not given.
 	Unchecked []string `json:"unchecked,omitempty"`
 	Plan      Plan     `json:"plan,omitzero"` // takes the source
+	// Manifest is what will not be on the target as it is on the source. It takes the source; with the
+	// target beside it it is whole.
+	Manifest *schema.Manifest `json:"manifest,omitempty"`
 }
 
 // MustFix reports whether something must be fixed before the database can be moved: exit code 3.

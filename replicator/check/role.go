@@ -34,7 +34,7 @@ func (r *run) roles(ctx context.Context) error {
 	r.add(Finding{ID: "roles", Level: Must, Side: Target, Subject: "roles", Names: names,
 		Text: fmt.Sprintf("%s missing that own objects or have rights: %s", count(len(names), "role"), few(names)),
 		SQL:  lines(sql...),
-		Hint: "pg_dumpall --roles-only carries passwords and memberships, too; SUPERUSER is left out here"})
+		Hint: "replicator sql roles prints memberships and settings, too, and passwords if asked; SUPERUSER is left to you"})
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"replicator/replicator/pg"
+	"replicator/replicator/schema"
 )
 
 // sessionSettings: our sessions set what they rely on; here is what they cannot set, and what
@@ -21,37 +22,16 @@ func (r *run) sessionSettings(ctx context.Context) error {
 	return nil
 }
 
-// databaseSettings: pg_dump leaves out what ALTER DATABASE and ALTER ROLE IN DATABASE have set, and
-// the application counts on it.
+// databaseSettings: pg_dump leaves out what ALTER DATABASE and ALTER ROLE IN DATABASE have set and what
+// is granted on the database, and the application counts on it. What our role may set moves along.
 func (r *run) databaseSettings(ctx context.Context) error {
-	// Lists are kept as they must be written, everything else needs quotes.
-	const sql = `SELECT COALESCE(r.rolname, ''), split_part(c, '=', 1), CASE WHEN split_part(c, '=', 1) IN ('search_path', 'temp_tablespaces',
-				'session_preload_libraries', 'local_preload_libraries') THEN substr(c, strpos(c, '=') + 1) ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END
-		FROM pg_db_role_setting s CROSS JOIN unnest(setconfig) AS c LEFT JOIN pg_roles r ON r.oid = s.setrole
-		WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1, 2`
-	want, err := r.src.query(ctx, sql)
-	if err != nil {
+	if err := r.sites(ctx); err != nil {
 		return err
 	}
-	have, err := r.dst.query(ctx, sql)
-	if err != nil {
-		return err
-	}
-	var names, set []string
-	for _, w := range want {
-		if slices.ContainsFunc(have, func(h []string) bool { return slices.Equal(h, w) }) {
-			continue
-		}
-		who := "DATABASE " + r.dst.database()
-		if w[0] != "" {
-			who = "ROLE " + pg.Ident(w[0]) + " IN DATABASE " + r.dst.database()
-		}
-		names = append(names, strings.TrimSpace(w[1]+" "+w[0]))
-		set = append(set, fmt.Sprintf("ALTER %s SET %s = %s", who, pg.Ident(w[1]), w[2]))
-	}
+	names, sql := schema.DatabaseSQL(r.src.site, r.dst.site)
 	if len(names) > 0 {
 		r.add(Finding{ID: "database-settings", Level: Note, Side: Target, Subject: "database settings", Names: names,
-			Text: "set for the source's database and not, or otherwise, for the target's; they do not move: " + few(names), SQL: lines(set...)})
+			Text: "set for the source's database and not, or otherwise, for the target's; our role may not carry them: " + few(names), SQL: lines(sql...)})
 	}
 	return nil
 }

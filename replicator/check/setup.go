@@ -23,6 +23,7 @@ type SetupOptions struct {
 	Publication string // "" derives it from the database's name, as seed does
 	NoKey       string // "late" ("" too) or "full"
 	Select      schema.Selection
+	Passwords   bool // of roles: print them, scrambled
 }
 
 // script is SQL for psql -f, in paragraphs. Everything may be run again.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"replicator/replicator/pg"
+	"replicator/replicator/schema"
 )
 
 // TargetSetup is the SQL that a superuser runs on the target.
@@ -89,20 +90,38 @@ func (r *run) targetParts(ctx context.Context, role string, s *script) error {
 		s.part(fmt.Sprintf("Row security is forced upon the owner of %s.", count(number(forced), "table")))
 		s.add(fmt.Sprintf("ALTER ROLE %s BYPASSRLS", pg.Ident(role)))
 	}
+	if err := r.databasePart(ctx, s); err != nil {
+		return err
+	}
 	return r.extensionsPart(ctx, role, s)
 }
 
 func (r *run) rolesPart(ctx context.Context, s *script) error {
-	wanted, err := r.wantedRoles(ctx)
-	if err != nil || len(wanted) == 0 {
+	sql, err := r.rolesSQL(ctx, nil)
+	if err != nil || len(sql) == 0 {
 		return err
 	}
-	var body strings.Builder
-	for _, w := range wanted {
-		body.WriteString(createRole(w[0], w[1]))
+	s.part("Roles that own objects or have rights on the source, their groups and members, without passwords:\nreplicator sql roles --passwords prints these, too.")
+	s.add(sql...)
+	return nil
+}
+
+// databasePart is what only the database's owner may give it.
+func (r *run) databasePart(ctx context.Context, s *script) error {
+	if r.dst == nil || !r.o.Select.IsZero() {
+		return nil
 	}
-	s.part("Roles that own objects or have rights on the source; pg_dumpall --roles-only carries passwords and memberships, too.")
-	s.add(block(body.String()))
+	if err := r.sites(ctx); err != nil {
+		return err
+	}
+	// What our role, which is not the one that reads here, will not be allowed to.
+	plain := *r.dst.site
+	plain.Superuser, plain.Owner = false, false
+	_, sql := schema.DatabaseSQL(r.src.site, &plain)
+	if len(sql) > 0 {
+		s.part("Settings, rights and comment of the database as on the source, which pg_dump leaves out.")
+		s.add(sql...)
+	}
 	return nil
 }
 

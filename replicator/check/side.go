@@ -7,6 +7,7 @@ import (
 
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
+	"replicator/replicator/schema"
 )
 
 // Server is one side as the report shows it.
@@ -40,6 +41,7 @@ type side struct {
 	sessionUser string // who logged in, before any role was put on
 	roleLimit   int    // of connections, -1 none
 	dbLimit     int
+	site        *schema.Site // once it is asked for
 }
 
 // lockTimeout bounds every wait for a lock: catalog functions lock what they look at.

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -39,6 +41,7 @@ func (r *Report) WriteText(w io.Writer, tty bool) error {
 	}
 	fmt.Fprintf(b, "\n%d must fix, %d to note, %d ok\n", r.count(Must), r.count(Note), r.count(OK))
 	r.writeUnchecked(b)
+	r.writeManifest(b)
 	if r.Source.Version != 0 || len(r.Plan.Tables) > 0 {
 		b.WriteByte('\n')
 		r.Plan.write(b)
@@ -59,6 +62,28 @@ func (r *Report) writeUnchecked(b *bufio.Writer) {
 		" and once with both where both can; else seed stops at what is wrong when it gets to it.",
 		strings.Join(r.Unchecked, ", "), missing)
 	fmt.Fprintf(b, "\n%s\n", strings.Join(wrap(text), "\n"))
+}
+
+// writeManifest names every loss, and of what is only told the kinds.
+func (r *Report) writeManifest(b *bufio.Writer) {
+	if r.Manifest == nil || len(r.Manifest.Items) == 0 {
+		return
+	}
+	losses, notes := r.Manifest.Losses(), r.Manifest.Notes()
+	fmt.Fprintf(b, "\nMANIFEST: %s will not be on the target as on the source, %s to know of\n", count(len(losses), "thing"), count(len(notes), "thing"))
+	for _, i := range losses {
+		fmt.Fprintf(b, "  %s\n", strings.Join(wrap(i.String()), "\n      "))
+	}
+	byKind := map[string][]string{}
+	for _, i := range notes {
+		byKind[i.Kind+": "+i.Why] = append(byKind[i.Kind+": "+i.Why], i.Name)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(byKind)) {
+		fmt.Fprintf(b, "  (%s)\n", strings.Join(wrap(kind+": "+few(byKind[kind])), "\n      "))
+	}
+	if len(losses) > 0 {
+		fmt.Fprintf(b, "seed begins when that is acknowledged: --acknowledge %s\n", r.Manifest.Digest)
+	}
 }
 
 // indent is where the text of a finding starts.

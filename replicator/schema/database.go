@@ -22,6 +22,16 @@ type Database struct {
 	LibraryVersion   string   `json:"library_version,omitempty"`   // that the server finds now, from 15
 	Tablespace       string   `json:"tablespace"`
 	Settings         []string `json:"settings,omitempty"` // name=value of ALTER DATABASE ... SET, all roles
+	ConnectionLimit  int      `json:"connection_limit"`   // -1 none
+	Comment          string   `json:"comment,omitempty"`
+	Rights           []Right  `json:"rights,omitempty"` // on the database, of others than its owner
+}
+
+// Right is a right on the database. Grantee is "" for PUBLIC.
+type Right struct {
+	Grantee   string `json:"grantee"`
+	Privilege string `json:"privilege"`
+	Grantable bool   `json:"grantable,omitempty"`
 }
 
 // DatabaseFacts reads the database that conn is connected to. Columns that a version lacks are
@@ -32,7 +42,8 @@ func DatabaseFacts(ctx context.Context, conn *pg.Conn) (Database, error) {
 			CASE to_jsonb(d) ->> 'datlocprovider' WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END,
 			d.datcollate, d.datctype,
 			COALESCE(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', ''),
-			COALESCE(to_jsonb(d) ->> 'datcollversion', ''), t.spcname, d.oid
+			COALESCE(to_jsonb(d) ->> 'datcollversion', ''), t.spcname, d.oid,
+			d.datconnlimit, COALESCE(shobj_description(d.oid, 'pg_database'), '')
 		FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace
 		WHERE d.datname = current_database()`)
 	if err != nil {
@@ -41,6 +52,7 @@ func DatabaseFacts(ctx context.Context, conn *pg.Conn) (Database, error) {
 	db := Database{
 		Name: r[0], Owner: r[1], Version: int(integer(r[2])), Encoding: r[3], Provider: r[4],
 		Collate: r[5], CType: r[6], Locale: r[7], CollationVersion: r[8], Tablespace: r[9],
+		ConnectionLimit: int(integer(r[11])), Comment: r[12],
 	}
 	if db.Version >= 150000 {
 		if db.LibraryVersion, err = conn.Value(ctx,
@@ -55,6 +67,15 @@ func DatabaseFacts(ctx context.Context, conn *pg.Conn) (Database, error) {
 	}
 	for _, s := range settings {
 		db.Settings = append(db.Settings, s[0])
+	}
+	rights, err := conn.Query(ctx, `SELECT CASE WHEN a.grantee = 0 THEN '' ELSE pg_get_userbyid(a.grantee) END, a.privilege_type, a.is_grantable
+		FROM pg_database d, aclexplode(COALESCE(d.datacl, acldefault('d', d.datdba))) a
+		WHERE d.oid = $1::oid AND a.grantee <> d.datdba ORDER BY 1, 2`, r[10])
+	if err != nil {
+		return Database{}, fmt.Errorf("read rights on the database: %w", err)
+	}
+	for _, a := range rights {
+		db.Rights = append(db.Rights, Right{Grantee: a[0], Privilege: a[1], Grantable: a[2] == "t"})
 	}
 	return db, nil
 }

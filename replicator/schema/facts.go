@@ -18,7 +18,6 @@ type Facts struct {
 	Schemas           map[string]Namespace  `json:"schemas"`     // by name
 	Checks            []Check               `json:"checks"`      // that call functions
 	SearchPath        string                `json:"search_path"` // of the role on the source
-	Notes             []string              `json:"notes"`       // what does not move as it is
 }
 
 // Index is an index of an ordinary table.
@@ -63,7 +62,7 @@ func ReadFacts(ctx context.Context, conn *pg.Conn, sel Selection) (*Facts, error
 	}
 	f := &Facts{}
 	for _, step := range []func(context.Context, *pg.Conn, string) error{
-		f.readIndexes, f.readConstraints, f.readPartitions, f.readAlways, f.readSchemas, f.readChecks, f.readNotes, f.readOrder,
+		f.readIndexes, f.readConstraints, f.readPartitions, f.readAlways, f.readSchemas, f.readChecks,
 	} {
 		if err := step(ctx, conn, oids); err != nil {
 			return nil, err
@@ -160,34 +159,6 @@ func (f *Facts) readSchemas(ctx context.Context, conn *pg.Conn, _ string) error 
 	f.Schemas = make(map[string]Namespace, len(rows))
 	for _, r := range rows {
 		f.Schemas[r[0]] = Namespace{Owner: r[1], Rights: r[2]}
-	}
-	return nil
-}
-
-// readNotes looks for what a person should know: pg_dump leaves out invalid indexes, and the rows
-// of an extension's configuration tables belong to no table of ours.
-func (f *Facts) readNotes(ctx context.Context, conn *pg.Conn, oids string) error {
-	rows, err := conn.Query(ctx, `SELECT 'index ' || n.nspname || '.' || c.relname || ' is invalid on the source and is not made'
-			FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-			WHERE NOT i.indisvalid AND c.relkind = 'i' AND i.indrelid = ANY ($1::oid[])
-		UNION ALL
-		SELECT 'table ' || k.oid::regclass || ' belongs to extension ' || e.extname || ', which keeps configuration in it; its rows are not moved'
-			FROM pg_extension e, unnest(e.extconfig) AS k(oid) JOIN pg_class c ON c.oid = k.oid AND c.relkind = 'r'
-		UNION ALL
-		SELECT 'foreign table ' || n.nspname || '.' || c.relname || ': the definition moves, its server must be reachable from the target'
-			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'f' AND c.oid = ANY ($1::oid[])
-		UNION ALL
-		SELECT 'function ' || p.oid::regprocedure || ' is in a library at ' || p.probin || ', which must be on the target'
-			FROM pg_proc p WHERE p.probin LIKE '/%' AND NOT EXISTS (SELECT FROM pg_depend x
-				WHERE x.classid = 'pg_proc'::regclass AND x.objid = p.oid AND x.deptype = 'e')
-		UNION ALL
-		SELECT count(*) || ' large objects are not moved by this version' FROM pg_largeobject_metadata HAVING count(*) > 0
-		ORDER BY 1`, oids)
-	if err != nil {
-		return fmt.Errorf("look for what does not move: %w", err)
-	}
-	for _, r := range rows {
-		f.Notes = append(f.Notes, r[0])
 	}
 	return nil
 }

@@ -9,9 +9,10 @@ import (
 	"replicator/replicator/pg"
 )
 
-// readOrder notes the children whose columns come in another order than on the source. pg_dump
-// makes a child by INHERITS, which puts the parents' columns first; by name all is the same.
-func (f *Facts) readOrder(ctx context.Context, conn *pg.Conn, oids string) error {
+// orderItems names the children whose columns come in another order than on the source. pg_dump
+// makes a child by INHERITS, which puts the parents' columns first. By name all is the same; an INSERT
+// without a list of columns means others.
+func orderItems(ctx context.Context, conn *pg.Conn, oids string) ([]Item, error) {
 	const names = `array_to_json(ARRAY(SELECT attname FROM pg_attribute a
 		WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum))`
 	rows, err := conn.Query(ctx, `SELECT c.oid, n.nspname || '.' || c.relname, `+names+`,
@@ -22,26 +23,28 @@ func (f *Facts) readOrder(ctx context.Context, conn *pg.Conn, oids string) error
 			SELECT inhrelid FROM pg_inherits UNION ALL SELECT inhparent FROM pg_inherits)
 		ORDER BY 2`, oids)
 	if err != nil {
-		return fmt.Errorf("list heirs: %w", err)
+		return nil, fmt.Errorf("list heirs: %w", err)
 	}
 	family := map[uint32]*heir{}
 	for _, r := range rows {
 		h := &heir{name: r[1], meant: r[4] == "t"}
 		if err := json.Unmarshal([]byte(r[2]), &h.columns); err != nil {
-			return fmt.Errorf("list heirs: %w", err)
+			return nil, fmt.Errorf("list heirs: %w", err)
 		}
 		if err := json.Unmarshal([]byte(r[3]), &h.parents); err != nil {
-			return fmt.Errorf("list heirs: %w", err)
+			return nil, fmt.Errorf("list heirs: %w", err)
 		}
 		family[oid(r[0])] = h
 	}
+	var items []Item
 	for _, r := range rows {
 		h := family[oid(r[0])]
 		if h.meant && !slices.Equal(h.columns, h.made(family)) {
-			f.Notes = append(f.Notes, "table "+h.name+" inherits: its columns come in its parent's order, other than on the source")
+			items = append(items, Item{"order of columns", h.name, "inherits: its columns come in its parent's order, other than on the source",
+				"look for INSERT without a list of columns, and for SELECT *", true})
 		}
 	}
-	return nil
+	return items, nil
 }
 
 // heir is a table in an inheritance tree.

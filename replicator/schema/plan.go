@@ -70,7 +70,7 @@ func newPlanner(entries []Entry, tables []chunker.Table, facts *Facts) *planner 
 		entry: map[int]*Entry{}, rank: map[int]rank{}, ids: map[string]int{}, dumped: map[uint32]bool{}, within: map[int]int{},
 		said: map[[2]string]string{}, shared: map[[2]string]map[string]string{},
 		byTab: map[rank]map[int][]Step{inTable: {}, inUnique: {}, inLate: {}},
-		early: map[int][]Step{}, notes: slices.Clone(facts.Notes),
+		early: map[int][]Step{},
 	}
 	for i := range entries {
 		e := &entries[i]
@@ -104,7 +104,7 @@ var errNotFound = errors.New("what it is about is not in the catalog that was re
 func (p *planner) place(e *Entry) error {
 	switch e.Type {
 	case "PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA", "SUBSCRIPTION", "SUBSCRIPTION TABLE":
-		p.notes = append(p.notes, fmt.Sprintf("%s %s is not made on the target", e.Type, e.Name))
+		p.rank[e.ID] = inPre // Dump asks for none; the manifest names them
 	case "INDEX":
 		p.index(e)
 	case "CONSTRAINT":
@@ -265,8 +265,6 @@ func (p *planner) refreshes() {
 			ID: p.id("REFRESH", v.String()), Kind: KindRefresh, Name: v.String(), Owner: v.Owner, Settings: p.userPath(),
 			SQL: "REFRESH MATERIALIZED VIEW " + v.Qualified() + ";", Undo: again,
 		})
-		p.notes = append(p.notes, "materialized view "+v.String()+
-			" is filled anew: where it was stale on the source it shows other rows")
 	}
 	p.lists[inRefresh] = append(fill, p.lists[inRefresh]...)
 }

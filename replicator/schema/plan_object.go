@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -29,8 +28,6 @@ func (p *planner) object(e *Entry) {
 	switch {
 	case e.Type == "SCHEMA" && e.Name == "public":
 		tolerate = notOurs // every database has one, and it may not be ours
-	case e.Type == "USER MAPPING":
-		p.notes = append(p.notes, "user mapping "+e.Name+": its password moves only if the source role may read it")
 	}
 	if strings.TrimSpace(e.SQL) == "" {
 		p.rank[e.ID] = inPre // a header alone, such as that of public
@@ -92,7 +89,6 @@ func (p *planner) rule(e *Entry) {
 
 func (p *planner) eventTrigger(e *Entry) {
 	p.list(e, inEvents, insufficientPrivilege)
-	p.notes = append(p.notes, "event trigger "+e.Name+" needs a superuser on the target; without one it is left out and reported")
 }
 
 // comment places a comment or label behind its object. Where the object is not in the archive it
@@ -114,7 +110,6 @@ func (p *planner) comment(e *Entry) {
 	}
 	if e.Type == "SECURITY LABEL" {
 		tolerate = []string{insufficientPrivilege, "22023"} // its provider is not loaded
-		p.notes = append(p.notes, fmt.Sprintf("security label on %s: its provider must be loaded on the target", e.Name))
 	}
 	r = p.after(e, r)
 	if on := p.objectOf(e); on != nil && r >= inFinish && p.rank[on.ID] == r {

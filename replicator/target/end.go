@@ -87,6 +87,8 @@ type State struct {
 type Facts struct {
 	Name, ServerVersion, SystemID string // SystemID is "" where our role may not see it
 
+	Site    schema.Site   // what decides on what can be carried
+	LeftOut []schema.Item // what of the schema could not be made, although it was tried
 }
 
 // ChunkWriter takes the frames of one chunk, or batch of large objects, in order. Exactly one of Commit and Abort ends it.

@@ -40,6 +40,14 @@ func (l *Local) Facts(ctx context.Context) (Facts, error) {
 			return err
 		}
 		f.Name, f.ServerVersion = row[0], row[1]
+		site, err := schema.ReadSite(ctx, c)
+		if err != nil {
+			return err
+		}
+		f.Site = *site
+		if f.LeftOut, err = l.leftOut(ctx, c); err != nil {
+			return err
+		}
 		f.SystemID, err = c.Value(ctx, "SELECT system_identifier FROM pg_control_system()")
 		if pg.State(err) == "42501" {
 			return nil
@@ -47,6 +55,23 @@ func (l *Local) Facts(ctx context.Context) (Facts, error) {
 		return err
 	})
 	return f, err
+}
+
+// leftOut lists the steps that were tolerated to fail.
+func (l *Local) leftOut(ctx context.Context, c *pg.Conn) ([]schema.Item, error) {
+	has, err := c.Value(ctx, "SELECT to_regclass('replicator.step') IS NOT NULL")
+	if err != nil || has == "f" {
+		return nil, err
+	}
+	rows, err := c.Query(ctx, "SELECT step, note FROM replicator.step WHERE job = $1 AND note IS NOT NULL ORDER BY 1", l.cfg.Job)
+	if err != nil {
+		return nil, fmt.Errorf("list what was left out: %w", err)
+	}
+	items := make([]schema.Item, len(rows))
+	for i, r := range rows {
+		items[i] = schema.Item{Kind: "left out", Name: r[0], Why: r[1], Do: "make it on the target by hand, as a role that may", Loss: true}
+	}
+	return items, nil
 }
 
 // Fingerprint implements End.

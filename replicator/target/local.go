@@ -131,7 +131,8 @@ CREATE TABLE IF NOT EXISTS replicator.job (job text PRIMARY KEY, epoch bigint NO
 CREATE TABLE IF NOT EXISTS replicator.receipt (job text, tbl int, chunk int, rows bigint NOT NULL, bytes bigint NOT NULL,
 	digest text NOT NULL, snapshot text NOT NULL, written timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (job, tbl, chunk));
 CREATE TABLE IF NOT EXISTS replicator.position (job text, shard int, lsn pg_lsn NOT NULL, PRIMARY KEY (job, shard));
-CREATE TABLE IF NOT EXISTS replicator.step (job text, step text, ran timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (job, step));
+CREATE TABLE IF NOT EXISTS replicator.step (job text, step text, ran timestamptz NOT NULL DEFAULT now(),
+	note text, PRIMARY KEY (job, step));
 INSERT INTO replicator.job (job, epoch, phase) VALUES (` + job + `, 0, 'preparing') ON CONFLICT DO NOTHING;
 INSERT INTO replicator.position (job, shard, lsn) VALUES (` + job + `, 0, '0/0') ON CONFLICT DO NOTHING`
 }

@@ -1,0 +1,95 @@
+package schema
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"replicator/replicator/pg"
+)
+
+// Site is what decides on the target's side what can be carried. The target end reads it, wherever
+// that is, and the source's end holds the source against it.
+type Site struct {
+	Database   Database          `json:"database"`
+	Role       string            `json:"role"`      // ours
+	Superuser  bool              `json:"superuser"` // it is
+	Owner      bool              `json:"owner"`     // it has the rights of the database's owner
+	Settings   []Setting         `json:"settings,omitempty"`
+	Collations map[string]string `json:"collations,omitempty"` // versions that the server finds now, by name
+	Extensions map[string]string `json:"extensions,omitempty"` // versions that are installed, by name
+	Roles      map[string]Role   `json:"roles"`
+}
+
+// Setting is a setting of the database, or of a role in it. Value is SQL. It may hold secrets.
+type Setting struct {
+	Role   string `json:"role,omitempty"` // "" for all
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Mighty bool   `json:"mighty,omitempty"` // only a superuser may set it
+}
+
+// ReadSite reads what conn's database and server are.
+func ReadSite(ctx context.Context, conn *pg.Conn) (*Site, error) {
+	s := &Site{}
+	var err error
+	if s.Database, err = DatabaseFacts(ctx, conn); err != nil {
+		return nil, err
+	}
+	row, err := conn.Row(ctx, `SELECT r.rolname, r.rolsuper, pg_has_role(d.datdba, 'USAGE')
+		FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database()`)
+	if err != nil {
+		return nil, fmt.Errorf("read our role: %w", err)
+	}
+	s.Role, s.Superuser, s.Owner = row[0], row[1] == "t", row[2] == "t"
+	if s.Settings, err = ReadSettings(ctx, conn); err != nil {
+		return nil, err
+	}
+	if s.Collations, err = pairs(ctx, conn, collationVersions); err != nil {
+		return nil, fmt.Errorf("list collations: %w", err)
+	}
+	if s.Extensions, err = pairs(ctx, conn, `SELECT extname, extversion FROM pg_extension`); err != nil {
+		return nil, fmt.Errorf("list extensions: %w", err)
+	}
+	s.Roles, err = ReadRoles(ctx, conn)
+	return s, err
+}
+
+// ReadSettings reads what ALTER DATABASE ... SET and ALTER ROLE ... IN DATABASE ... SET have set in this
+// database. Lists are kept as they must be written, everything else needs quotes.
+func ReadSettings(ctx context.Context, conn *pg.Conn) ([]Setting, error) {
+	rows, err := conn.Query(ctx, settingsOf+` WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1, 2`)
+	if err != nil {
+		return nil, fmt.Errorf("read settings of the database: %w", err)
+	}
+	list := make([]Setting, len(rows))
+	for i, r := range rows {
+		list[i] = Setting{Role: r[0], Name: r[1], Value: r[2], Mighty: r[3] == "t"}
+	}
+	return list, nil
+}
+
+const settingsOf = `SELECT COALESCE(r.rolname, ''), split_part(c, '=', 1), CASE WHEN split_part(c, '=', 1) IN ('search_path', 'temp_tablespaces',
+		'session_preload_libraries', 'local_preload_libraries') THEN substr(c, strpos(c, '=') + 1) ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END,
+		COALESCE((SELECT context IN ('superuser', 'superuser-backend') FROM pg_settings g WHERE g.name = split_part(c, '=', 1)), false)
+	FROM pg_db_role_setting s CROSS JOIN unnest(setconfig) AS c LEFT JOIN pg_roles r ON r.oid = s.setrole`
+
+// pairs is a query of two columns as a map.
+func pairs(ctx context.Context, conn *pg.Conn, sql string) (map[string]string, error) {
+	rows, err := conn.Query(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	m := make(map[string]string, len(rows))
+	for _, r := range rows {
+		m[r[0]] = r[1]
+	}
+	return m, nil
+}
+
+// list reads a JSON array of texts that the server made.
+func texts(array string) []string {
+	var list []string
+	_ = json.Unmarshal([]byte(array), &list) // the server sends nothing else
+	return list
+}
