@@ -4,7 +4,7 @@ import "context"
 
 // over reports whether the log has reached its budget; mu is held.
 func (l *Log) over() bool {
-	return l.opt.Budget > 0 && l.bytes+l.pending >= l.opt.Budget
+	return l.opt.Budget > 0 && l.bytes+l.pending+l.spooled >= l.opt.Budget
 }
 
 // awaitRoom waits until the log is below its budget. What has been appended is synced first: only
@@ -38,13 +38,13 @@ func (l *Log) alarm(what string) {
 	}
 	l.full = true
 	l.wake()
-	l.opt.Logger.Error(what, "bytes", l.bytes, "budget", l.opt.Budget, "lsn", l.durable)
+	l.opt.Logger.Error(what, "bytes", l.bytes, "spooled", l.spooled, "budget", l.opt.Budget, "lsn", l.durable)
 }
 
 // relief ends the alarm when its reason is gone; mu is held.
 func (l *Log) relief() {
 	if l.full && !l.over() {
 		l.full = false
-		l.opt.Logger.Info("change log has room again", "bytes", l.bytes, "budget", l.opt.Budget, "lsn", l.durable)
+		l.opt.Logger.Info("change log has room again", "bytes", l.bytes, "spooled", l.spooled, "budget", l.opt.Budget, "lsn", l.durable)
 	}
 }

@@ -51,5 +51,25 @@
 // may still have been confirmed if the disk lost what it had synced: after Open compare Durable with
 // the slot (I10).
 //
+// # Spool
+//
+// A transaction that the source streams before it commits is kept in the [Spool] until its end is
+// known: in files XID.NUMBER.spool beside the segments, sealed as the log's frames are, under the
+// log's budget. When it commits it is replayed into the log as if it had come whole, without what was
+// rolled back, so that whoever reads the log meets transactions in the order of their commits and
+// nothing else. Each file goes when it has been replayed: a transaction never takes more than one
+// file's worth above its own size.
+//
+// The spool is not durable and is never fsynced. A connection begins with an empty one: the slot
+// holds the WAL of every transaction whose commit was not confirmed, and has the source stream it
+// again from its beginning. So the spool has no part in what may be confirmed (I4), and what a crash
+// leaves of it is removed by Open.
+//
+// Why the rows are not put into the log as they come, to cross to the target's site before the
+// commit: then readers, apply, the verification, trimming and the other site's memory would all have
+// to deal with pieces of transactions in the order of nothing, some of them void, and a position
+// could no longer be one LSN. What hurts the source, its spill files and the walsender's rush at the
+// commit, is spared it either way. The price is that a large transaction is written here twice.
+//
 // A log has one writer process; the store's lock sees to that.
 package changelog

@@ -30,6 +30,7 @@ type Log struct {
 	durable wal.LSN
 	synced  int64 // bytes of the last segment that are on disk
 	pending int64 // bytes in the buffers
+	spooled int64 // bytes of the spool's files
 	readers map[*Reader]struct{}
 	changed chan struct{} // closed and replaced when a waiter should look again
 	full    bool
@@ -129,11 +130,18 @@ func (l *Log) oldest() wal.LSN {
 	return s.position
 }
 
-// Size is how many bytes the segments have on disk.
+// Size is how many bytes the segments and the spool have on disk.
 func (l *Log) Size() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.bytes
+	return l.bytes + l.spooled
+}
+
+// Spooled is how many of those are the spool's.
+func (l *Log) Spooled() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.spooled
 }
 
 // Full reports the alarm: the log is over its budget or its disk is full, and nothing more is

@@ -75,9 +75,9 @@ func (l *Log) list() ([]uint64, error) {
 	for _, name := range names {
 		if n, ok := parseName(name); ok {
 			numbers = append(numbers, n)
-		} else if strings.HasSuffix(name, segmentSuffix+unfinished) {
+		} else if strings.HasSuffix(name, segmentSuffix+unfinished) || isSpool(name) {
 			if err := l.opt.FS.Remove(l.opt.FS.PathJoin(l.opt.Dir, name)); err != nil {
-				return nil, ioError("remove unfinished segment", err)
+				return nil, ioError("remove what a crash left in the change log", err)
 			}
 		}
 	}

@@ -26,7 +26,7 @@ type Options struct {
 	FrameBytes   int   // records gathered into a frame, and the buffer of Append; default 1 MiB
 	// Budget is how large the log may grow, 0 without bound. Beyond it Append waits. At least four
 	// segments must fit, so that trimming can make room: SegmentBytes gives way. A transaction larger
-	// than the budget never ends; the alarm says so.
+	// than the budget never ends; the alarm says so. The spool counts too, and may take half.
 	Budget   int64
 	Compress bool
 
