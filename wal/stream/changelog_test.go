@@ -18,7 +18,10 @@ import (
 	"replicator/wal/stream"
 )
 
-var _ stream.Log = (*changelog.Log)(nil)
+var (
+	_ stream.Log   = (*changelog.Log)(nil)
+	_ stream.Spool = (*changelog.Spool)(nil)
+)
 
 // applied is what a reader of the log would have applied.
 type applied struct {
@@ -109,6 +112,9 @@ func TestChangeLog(t *testing.T) {
 		}
 		cfg := s.config(newMemory(t, 0))
 		cfg.Log, cfg.SyncBytes = log, 256<<10
+		if cfg.Spool, err = log.Spool(); err != nil {
+			t.Fatal(err)
+		}
 		r := s.run(cfg)
 		ctx, cancel := context.WithCancel(t.Context())
 		followed := make(chan error, 1)

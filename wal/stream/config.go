@@ -28,6 +28,25 @@ type Log interface {
 	Sync() (wal.LSN, error)
 }
 
+// Spool keeps what the server streams of transactions before they commit; *changelog.Spool is one. All
+// calls come from the goroutine that calls the Log. It begins a connection empty and need not be
+// durable. Errors end the connection.
+type Spool interface {
+	// Begin opens a transaction by its top-level id, Has reports whether it is open.
+	Begin(top uint32)
+	Has(top uint32) bool
+	// Append takes a message and copies it. xid is the subtransaction that made it, or top.
+	Append(ctx context.Context, top, xid uint32, lsn wal.LSN, msg []byte) error
+	// Flush ends a block: what comes next may be another transaction's.
+	Flush(ctx context.Context) error
+	// Abort voids what a subtransaction has made, or all if xid is top.
+	Abort(top, xid uint32) error
+	// Replay gives what is left of a transaction to each, in order, and forgets the transaction.
+	Replay(top uint32, each func(lsn wal.LSN, msg []byte) error) error
+	// Reset forgets everything.
+	Reset() error
+}
+
 // Progress is how far a connection has come. The counts begin with it.
 type Progress struct {
 	Received     wal.LSN // end of the last transaction received whole
@@ -41,9 +60,11 @@ type Progress struct {
 
 // The dangerous instants that Config.Hook names.
 const (
-	BeforeSync = "stream: before sync"
-	AfterSync  = "stream: after sync"
-	StatusSent = "stream: status sent" // on the reporter's goroutine
+	BeforeSync   = "stream: before sync"
+	AfterSync    = "stream: after sync"
+	StatusSent   = "stream: status sent" // on the reporter's goroutine
+	BlockSpooled = "stream: block spooled"
+	Replayed     = "stream: replayed" // its commit is not in the log yet
 )
 
 // Config says what to stream and where to.
@@ -54,6 +75,10 @@ type Config struct {
 	Publication string
 	Binary      bool // values in binary, otherwise in text
 	Log         Log
+	Spool       Spool
+	// Streaming has the server send a large transaction while it runs; otherwise it keeps it until the
+	// commit.
+	Streaming bool
 
 	// Confirm lowers what is confirmed to the slot from what is durable; nil confirms all that is
 	// durable. It is called from a goroutine of Run's and must not block.
@@ -86,6 +111,8 @@ func (c *Config) validate() error {
 		return errors.New("stream: Connect is missing")
 	case c.Log == nil:
 		return errors.New("stream: Log is missing")
+	case c.Spool == nil:
+		return errors.New("stream: Spool is missing")
 	case c.Publication == "":
 		return errors.New("stream: Publication is missing")
 	}

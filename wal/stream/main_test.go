@@ -117,7 +117,7 @@ func (s *source) config(log *memory) stream.Config {
 		Connect: func(ctx context.Context) (*pg.Conn, error) {
 			return pg.Connect(ctx, pg.Config{DSN: s.DSNAs("replicator_source", "emr"), Name: senderName, Replication: true})
 		},
-		Slot: slotName, Publication: publication, Binary: true, Log: log,
+		Slot: slotName, Publication: publication, Binary: true, Log: log, Spool: stream.NewNaive(), Streaming: true,
 	}
 }
 

@@ -92,7 +92,7 @@ func (s *session) xlogData(ctx context.Context, lsn wal.LSN, msg []byte) error {
 // is synced (I4).
 func (s *session) keepalive(end wal.LSN, reply bool) error {
 	s.server = max(s.server, end)
-	mark := !s.rx.open && end > s.rx.position &&
+	mark := !s.rx.open && s.rx.block == 0 && end > s.rx.position &&
 		(reply || time.Since(s.marked) >= markEvery || end-s.rx.position >= markBytes)
 	if mark {
 		s.rx.mark(end)

@@ -20,8 +20,9 @@ func unexpected(format string, args ...any) error {
 
 // receiver follows the transactions in the stream and appends them to the log.
 type receiver struct {
-	log Log
-	msg pgoutput.Message // scratch
+	log   Log
+	spool Spool
+	msg   pgoutput.Message // scratch
 
 	// start is what the log had when the connection began. The server may send older
 	// transactions again, for a slot steps back when its server crashes: they are dropped.
@@ -31,6 +32,10 @@ type receiver struct {
 
 	open, dropping bool
 	begin          pgoutput.Begin // of the transaction that is open
+
+	block    uint32                     // the streamed transaction whose block is open, 0: none is
+	replayed func(message []byte) error // called for each that goes from the spool to the log
+	hook     func(point string)
 
 	bytes, transactions int64
 	lastCommit          time.Time
@@ -42,7 +47,11 @@ func (r *receiver) message(ctx context.Context, lsn wal.LSN, msg []byte) error {
 		r.at = lsn
 	}
 	r.bytes += int64(len(msg))
-	switch kind := pgoutput.Kind(msg); kind {
+	kind := pgoutput.Kind(msg)
+	if r.block != 0 && kind != 'E' {
+		return r.streamed(ctx, msg)
+	}
+	switch kind {
 	case 'B':
 		return r.beginning(ctx, msg)
 	case 'C':
@@ -52,11 +61,13 @@ func (r *receiver) message(ctx context.Context, lsn wal.LSN, msg []byte) error {
 			return nil // outside of transactions, which are all that is followed
 		}
 	case 'I', 'U', 'D', 'T', 'R', 'Y', 'O':
+	case 'S', 'E', 'c', 'A':
+		return r.stream(ctx, msg)
 	default:
 		return unexpected("kind %q after %s", kind, r.position)
 	}
 	if !r.open {
-		return unexpected("kind %q outside of a transaction, after %s", pgoutput.Kind(msg), r.position)
+		return unexpected("kind %q outside of a transaction, after %s", kind, r.position)
 	}
 	return r.append(ctx, msg)
 }

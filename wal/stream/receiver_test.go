@@ -41,7 +41,24 @@ func u64(b []byte, values ...uint64) []byte {
 	return b
 }
 
+func start(xid uint32, first byte) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{'S'}, xid), first)
+}
+
+func streamCommit(xid uint32, at, end wal.LSN) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{'c'}, xid), commit(at, end)[1:]...)
+}
+
+func streamAbort(xid, sub uint32) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte{'A'}, xid), sub)
+}
+
+func inBlock(xid uint32) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{'I'}, xid), insert[1:]...)
+}
+
 var (
+	stop    = []byte{'E'}
 	insert  = []byte{'I', 0, 0, 0, 1, 'N', 0, 1, 'n'}
 	outside = append(u64([]byte{'M', 0}, 1), 0, 0, 0, 0, 0)
 )
@@ -74,13 +91,31 @@ func TestReceiver(t *testing.T) {
 		{"empty commit record", []step{{110, begin(120)}, {120, commit(120, 120)}}, "", 0, true},
 		{"row outside", []step{{110, insert}}, "", 0, true},
 		{"the same again", []step{{110, begin(120)}, {120, commit(120, 130)}, {110, begin(120)}}, "", 0, true},
-		{"stream start", []step{{110, []byte{'S', 0, 0, 0, 7, 1}}}, "", 0, true},
+
+		{"streamed", []step{{101, start(7, 1)}, {0, inBlock(7)}, {102, inBlock(8)}, {102, stop}, {103, start(7, 0)}, {104, inBlock(7)}, {105, stop}, {120, streamCommit(7, 120, 130)}}, "BIIIC", 130, false},
+		{"two streamed and a whole one", []step{{101, start(7, 1)}, {101, inBlock(7)}, {101, stop}, {102, start(9, 1)}, {102, inBlock(9)}, {102, inBlock(9)}, {102, stop},
+			{110, begin(120)}, {120, commit(120, 130)}, {140, streamCommit(9, 140, 150)}, {160, streamCommit(7, 160, 170)}}, "BCBIICBIC", 170, false},
+		{"streamed, nothing in it", []step{{101, start(7, 1)}, {102, stop}, {120, streamCommit(7, 120, 130)}}, "BC", 130, false},
+		{"rolled back", []step{{101, start(7, 1)}, {102, inBlock(7)}, {103, stop}, {120, streamAbort(7, 7)}, {121, start(7, 1)}, {122, stop}}, "", 100, false},
+		{"rolled back in part", []step{{101, start(7, 1)}, {102, inBlock(7)}, {103, inBlock(8)}, {103, inBlock(9)}, {103, stop}, {110, streamAbort(7, 9)}, {110, streamAbort(7, 8)}, {120, streamCommit(7, 120, 130)}}, "BIC", 130, false},
+		{"rolled back, never seen", []step{{101, streamAbort(7, 7)}, {101, start(8, 1)}, {102, stop}, {103, streamAbort(8, 9)}}, "", 100, false},
+		{"streamed, one that we have", []step{{80, start(7, 1)}, {85, inBlock(7)}, {86, stop}, {90, streamCommit(7, 90, 100)}, {110, begin(120)}, {120, commit(120, 130)}}, "BC", 130, false},
+		{"block in a transaction", []step{{110, begin(120)}, {111, start(7, 1)}}, "", 0, true},
+		{"block in a block", []step{{110, start(7, 1)}, {111, start(8, 1)}}, "", 0, true},
+		{"transaction in a block", []step{{110, start(7, 1)}, {111, begin(120)}}, "", 0, true},
+		{"commit in a block", []step{{110, start(7, 1)}, {111, streamCommit(7, 111, 112)}}, "", 0, true},
+		{"abort in a block", []step{{110, start(7, 1)}, {111, streamAbort(7, 7)}}, "", 0, true},
+		{"end of no block", []step{{110, stop}}, "", 0, true},
+		{"the first block twice", []step{{110, start(7, 1)}, {110, stop}, {111, start(7, 1)}}, "", 0, true},
+		{"the first block missing", []step{{110, start(7, 0)}}, "", 0, true},
+		{"commit of what never came", []step{{110, streamCommit(7, 120, 130)}}, "", 0, true},
+		{"streamed, before where we are", []step{{101, start(7, 1)}, {102, stop}, {110, begin(120)}, {120, commit(120, 130)}, {130, streamCommit(7, 125, 135)}}, "", 0, true},
 		{"prepare", []step{{110, []byte{'P'}}}, "", 0, true},
 		{"nothing", []step{{110, nil}}, "", 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log := &kept{}
-			r := receiver{log: log, start: 100, position: 100, at: 100}
+			r := receiver{log: log, spool: &naive{}, start: 100, position: 100, at: 100, replayed: func([]byte) error { return nil }, hook: func(string) {}}
 			var err error
 			for _, s := range c.steps {
 				if err = r.message(t.Context(), s.lsn, s.msg); err != nil {
@@ -88,7 +123,7 @@ func TestReceiver(t *testing.T) {
 				}
 			}
 			if c.bad {
-				if !errors.Is(err, ErrProtocol) {
+				if !errors.Is(err, ErrProtocol) && !errors.Is(err, pgoutput.ErrCorrupt) {
 					t.Errorf("got %v, log has %q", err, log.kinds)
 				}
 				return

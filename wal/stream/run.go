@@ -57,6 +57,9 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("sync change log: %w", err)
 	}
+	if err := cfg.Spool.Reset(); err != nil {
+		return fmt.Errorf("empty spool: %w", err)
+	}
 	s, err := open(ctx, cfg, durable)
 	switch {
 	case err == nil:
@@ -66,7 +69,12 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer s.conn.Close()
-	return s.run(ctx)
+	err = s.run(ctx)
+	// It will come again. Until it does, which may be hours, it takes no room.
+	if e := cfg.Spool.Reset(); e != nil {
+		return errors.Join(err, fmt.Errorf("empty spool: %w", e))
+	}
+	return err
 }
 
 // Busy reports whether the slot is in use by another session.
@@ -145,6 +153,16 @@ func (s *session) until() time.Time {
 		return most
 	}
 	return until
+}
+
+// replayed counts a message that went from the spool to the log, and syncs by bytes as for one that is
+// received.
+func (s *session) replayed(msg []byte) error {
+	s.handled.Add(1)
+	if s.unsynced += int64(len(msg)); s.unsynced >= s.cfg.SyncBytes {
+		return s.sync()
+	}
+	return nil
 }
 
 // sync makes durable what was received. An error of the log ends the connection: only the log knows

@@ -52,9 +52,10 @@ func prepare(ctx context.Context, conn *pg.Conn, cfg Config, durable wal.LSN) (*
 	}
 	s := &session{
 		cfg: cfg, conn: raw.Conn, in: newReader(raw.Conn), every: cfg.Report, server: state.Current,
-		rx:   receiver{log: cfg.Log, start: durable, position: durable, at: durable},
+		rx:   receiver{log: cfg.Log, spool: cfg.Spool, start: durable, position: durable, at: durable},
 		kick: make(chan struct{}, 1),
 	}
+	s.rx.replayed, s.rx.hook = s.replayed, cfg.Hook
 	if timeout > 0 {
 		s.every = min(s.every, timeout/4)
 	}
@@ -122,8 +123,8 @@ func (s *session) start(ctx context.Context) error {
 }
 
 func (s *session) command() string {
-	return fmt.Sprintf(`START_REPLICATION SLOT %s LOGICAL %s (proto_version '2', publication_names %s, binary '%t', messages 'true')`,
-		pg.Ident(s.cfg.Slot), s.rx.start, literal(pg.Ident(s.cfg.Publication)), s.cfg.Binary)
+	return fmt.Sprintf(`START_REPLICATION SLOT %s LOGICAL %s (proto_version '2', publication_names %s, binary '%t', messages 'true', streaming '%t')`,
+		pg.Ident(s.cfg.Slot), s.rx.start, literal(pg.Ident(s.cfg.Publication)), s.cfg.Binary, s.cfg.Streaming)
 }
 
 // literal quotes for the replication grammar, which knows no E” and takes a backslash as it is.
