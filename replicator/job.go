@@ -39,6 +39,7 @@ type job struct {
 	limiter *pace.Limiter // of the way there
 	tracker *status.Tracker
 	changes *changelog.Log // from the phase in which the slot is made
+	spool   *changelog.Spool
 
 	planned   []chunker.Table   // the plan, by Table.Ordinal
 	tables    []chunker.Table   // the plan, and behind it what a catch-up finds made since; the catch-up's alone from the fence on

@@ -39,6 +39,7 @@ type Options struct {
 	NoKey     string   // what becomes of tables without replica identity: "late" or "full"
 	Confirm   string   // when the slot may forget WAL: "synced" in our change log, or "applied" on the target
 	Reuse     bool     // the target holds rows already; an existing job begins anew with them where its position is lost
+	Streaming string   // "on" has large transactions come while they run, "off" at their commit; "" is as before, "on" at first
 	Until     string   // "" follows; "copied" or "consistent" ends there
 
 	Slot        string // "" derives it from the database's name
@@ -99,6 +100,7 @@ func (o *Options) Validate() error {
 	return fault.New(fault.Usage, errors.Join(
 		oneOf("no-key", o.NoKey, "late", "full"),
 		oneOf("confirm", o.Confirm, "synced", "applied"),
+		oneOf("streaming", o.Streaming, "", "on", "off"),
 		oneOf("until", o.Until, "", "copied", "consistent"),
 		positive("jobs", o.Jobs), positive("index-jobs", o.IndexJobs),
 		required("dir", o.Dir), parses("source", o.Source), parses("target", o.Target),

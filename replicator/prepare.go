@@ -276,5 +276,6 @@ func (j *job) openLog(s slotRecord) error {
 	if err != nil {
 		return err
 	}
+	j.spool, err = j.changes.Spool()
 	return err
 }

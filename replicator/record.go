@@ -50,13 +50,14 @@ const (
 	keyFailure    = "failure"
 	keyStrangers  = "strangers"
 	keySettings   = "settings"
-	keyMarks      = "marks"    // of planned tables, where those have changed harmlessly
-	keyResync     = "resync"   // tables that are taken through again
-	keySecret     = "secret"   // of the fingerprints
-	keyReuse      = "reuse"    // the target held rows when the copy began
-	keyVerify     = "verify"   // the last verification, or the one under way
-	keyVerified   = "verified" // those that ended
-	keyTouches    = "touches"  // what was proved equal, and how far the notes of changed rows go
+	keyMarks      = "marks"     // of planned tables, where those have changed harmlessly
+	keyResync     = "resync"    // tables that are taken through again
+	keySecret     = "secret"    // of the fingerprints
+	keyReuse      = "reuse"     // the target held rows when the copy began
+	keyVerify     = "verify"    // the last verification, or the one under way
+	keyVerified   = "verified"  // those that ended
+	keyStreaming  = "streaming" // what --streaming was last
+	keyTouches    = "touches"   // what was proved equal, and how far the notes of changed rows go
 )
 
 // slotRecord is written before the slot is made and completed after it.

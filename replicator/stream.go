@@ -15,7 +15,11 @@ import (
 // stream keeps the change log fed until ctx ends. Before every connection it makes sure that the
 // slot still has what we have not (invariant I10): the server would skip it without a word.
 func (j *job) stream(ctx context.Context) error {
+	if err := j.recallStreaming(); err != nil {
+		return err
+	}
 	failed, reached := 0, j.changes.Durable()
+	ahead := streaming{job: j}
 	const work = "stream"
 	err := j.persist(ctx, work, func() error {
 		if err := j.checkSlot(ctx); err != nil {
@@ -24,9 +28,11 @@ func (j *job) stream(ctx context.Context) error {
 		j.tracker.Resumed(work)
 		err := stream.Run(ctx, stream.Config{
 			Connect: j.source.ConnectReplication, Slot: j.rec.Slot, Publication: j.rec.Publication,
-			Binary: !textStream(j.planned), Log: j.changes, Confirm: j.confirmable, Logger: j.log, Hook: j.o.Hook,
+			Binary: !textStream(j.planned), Log: j.changes, Spool: j.spool, Streaming: ahead.on(),
+			Confirm: j.confirmable, Logger: j.log, Hook: j.o.Hook,
 			Progress: func(p stream.Progress) { j.tracker.Received(p.Received, p.Durable, p.LastCommit) },
 		})
+		ahead.ended(err)
 		if pg.State(err) != "XX000" {
 			return err
 		}

@@ -46,6 +46,7 @@ func defineSeed(a *app, f *pflag.FlagSet) action {
 	f.Var(newChoice(&o.NoKey, "late", "late", "full"), "no-key", "tables without key: `late|full`: copied at the fence, or followed with REPLICA IDENTITY FULL")
 	f.Var(newChoice(&o.Confirm, "synced", "synced", "applied"), "confirm", "when the source may forget WAL: `synced|applied`: it is safe on this disk, or applied on the target")
 	f.BoolVar(&o.Reuse, "reuse", false, "the target holds rows already, as a restored backup: compare, and copy only what differs; an existing job begins anew with what the target has if its slot is lost")
+	f.Var(newChoice(&o.Streaming, "", "on", "off"), "streaming", "large transactions: `on|off`: come while they run, or at their commit, until then spilled on the source (default on; kept for later runs)")
 	f.Var(newChoice(&o.Until, "", "copied", "consistent"), "until", "end there: `copied|consistent` (default: follow)")
 	f.StringVar(&o.Slot, "slot-name", "", "`name` of the replication slot (default derived from the database's)")
 	f.StringVar(&o.Publication, "publication", "", "`name` of the publication (default the slot's)")
