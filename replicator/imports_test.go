@@ -11,18 +11,19 @@ import (
 // and within its own layer nothing. Nouns first, the command last.
 var layers = [][]string{
 	{"replicator/fault", "replicator/pg", "replicator/keyfile"},
-	{"wal", "checksum", "checksum/atrest", "checksum/column", "replicator/link/pace", "replicator/link/pki"},
+	{"wal", "checksum", "checksum/atrest", "checksum/column", "replicator/link/pace", "replicator/link/pki", "replicator/sizing/forecast"},
 	{"checksum/frame", "wal/pgoutput", "wal/slot", "replicator/sign"},
 	{"wal/changelog"},
 	{"wal/stream", "chunker"},
 	{"replicator/checkpoint", "replicator/status", "replicator/schema", "replicator/source", "replicator/apply", "replicator/largeobject"},
 	{"replicator/target", "replicator/catchup", "replicator/verify"},
 	{"replicator/control", "replicator/check", "replicator/link"},
+	{"replicator/sizing"},
 	{"replicator"},
 	{"bench/cluster", "bench/proxy", "bench/measure"},
 	{"bench/clinical"},
 	{"bench/clinical/workload"},
-	{"cmd/replicator", "bench/wan", "bench/verify"},
+	{"cmd/replicator", "bench/wan", "bench/verify", "bench/sizing"},
 }
 
 // TestImportsPointDownwards lists what every package imports and holds it against the table.

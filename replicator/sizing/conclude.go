@@ -1,0 +1,146 @@
+package sizing
+
+import (
+	"time"
+
+	"replicator/replicator/sizing/forecast"
+)
+
+// What a window takes beside its rows: sessions that are ended, markers that go through the stream and
+// back, the audit, the guard. Measured with the clinical set at several sizes, see docs/sizing.md.
+const (
+	windowSeconds = 0.8
+	windowTrips   = 60 // round trips over a link
+	tableSeconds  = 0.012
+	tableTrips    = 2
+)
+
+// lagSeconds is how far behind a target is when nobody is in a hurry.
+const lagSeconds = 2
+
+// conclude draws the forecast from what was measured.
+func (o *Options) conclude(r *Report, now time.Time) {
+	if r.Path != nil && len(r.Path.Kinds) > 0 {
+		r.Forecast = o.forecast(r, now)
+	}
+	r.Advice = advice(r)
+}
+
+func (o *Options) forecast(r *Report, now time.Time) *Forecast {
+	p := r.Path
+	f := &Forecast{Seed: p.Work.Seed(), Bytes: p.Work.Bytes(), Stages: stages(r)}
+	f.SeedRange = forecast.NewRange(f.Seed.Total, p.Spread)
+	f.Capacity = r.Target.Apply() * 3600
+	if r.Source != nil {
+		f.Peak = r.Source.Changes.Peak
+	}
+	f.Finish = o.finishing(r)
+	f.Window = f.Finish.Window()
+	f.OpenRange = forecast.NewRange(f.Window.Total, max(p.Spread, windowSpread))
+	proved := f.Finish
+	proved.Compare, proved.Changed = 0, f.Peak/3600*60
+	proved.KeyLookup = r.Target.Apply()
+	w := proved.Window()
+	f.Proved = forecast.NewRange(w.Total, max(p.Spread, windowSpread))
+	if ratio := packed(r); ratio > 0 {
+		f.Links = forecast.NeededLinks(f.Bytes, ratio, f.Peak/3600*changeBytes, linkDays...)
+	}
+	if o.Night != nil {
+		d := o.Night.Deadlines(now, f.SeedRange, f.OpenRange)
+		f.Deadlines = &d
+	}
+	if name, rate := f.Stages.Limit(); rate > 0 && (p.Stage == "" || p.Stage == notTold) {
+		p.Stage = name
+	}
+	return f
+}
+
+const (
+	notTold      = "not told: see the stages"
+	windowSpread = 0.15 // steps of seconds differ more than copies of hours
+	changeBytes  = 100  // of a packed change on the wire
+)
+
+// linkDays are the numbers of days for which a link is told.
+var linkDays = []float64{0.5, 1, 3, 7}
+
+// finishing is what the window has to do.
+func (o *Options) finishing(r *Report) forecast.Finish {
+	p, facts := r.Path, r.Path.facts
+	rtt := 0.0
+	if r.Network != nil {
+		rtt = r.Network.RoundTrip.P50
+	}
+	f := forecast.Finish{
+		Fixed: windowSeconds + windowTrips*rtt, Apply: r.Target.Apply(), Late: facts.late,
+		Steps: float64(facts.finish)*facts.step + float64(facts.sequences)*sequenceSeconds, Compare: p.Work.Bytes(), ScanRate: p.Compare,
+		PerTable: tableSeconds + tableTrips*rtt, Tables: facts.tables,
+	}
+	if r.Source != nil {
+		f.Lag = r.Source.Changes.Rows / 3600 * lagSeconds
+	}
+	return f
+}
+
+// sequenceSeconds is one setval on the target.
+const sequenceSeconds = 0.0003
+
+// stages are what each part gives alone.
+func stages(r *Report) (s forecast.Stages) {
+	if r.Source != nil {
+		s.Read = readRate(r.Source)
+	}
+	if n := r.Network; n != nil && n.Best != nil {
+		s.Wire = n.Wire * ratioAt(r, n.Best.Level)
+		if r.Source != nil {
+			for _, l := range r.Source.Overall {
+				if l.Level == n.Best.Level {
+					s.Encode = l.Rate * float64(r.Chosen.CPUs)
+				}
+			}
+		}
+	}
+	if r.Target != nil {
+		for _, p := range r.Target.Write {
+			s.Write = max(s.Write, p.Rate)
+		}
+	}
+	return s
+}
+
+// readRate is that of all rows, kinds weighted by their bytes, with the most sessions.
+func readRate(s *Source) float64 {
+	var bytes, seconds float64
+	for _, k := range s.Kinds {
+		if n := len(k.Read); n > 0 && k.Read[n-1].Rate > 0 {
+			bytes += float64(k.Bytes)
+			seconds += float64(k.Bytes) / k.Read[n-1].Rate
+		}
+	}
+	return over(bytes, seconds)
+}
+
+// packed is what rows pack to at the level that suits, 0 where nobody knows.
+func packed(r *Report) float64 {
+	if n := r.Network; n != nil && n.Best != nil {
+		return ratioAt(r, n.Best.Level)
+	}
+	if r.Source != nil && len(r.Source.Overall) > 0 {
+		return r.Source.Overall[len(r.Source.Overall)-1].Ratio
+	}
+	return 0
+}
+
+func ratioAt(r *Report, level string) float64 {
+	if r.Source != nil {
+		for _, l := range r.Source.Overall {
+			if l.Level == level {
+				return l.Ratio
+			}
+		}
+	}
+	if n := r.Network; n != nil && n.Best != nil && n.Best.Wire > 0 {
+		return n.Best.Rows / n.Best.Wire
+	}
+	return 1
+}

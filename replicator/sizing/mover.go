@@ -1,0 +1,197 @@
+package sizing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"replicator/chunker"
+	"replicator/replicator/fault"
+	"replicator/replicator/pg"
+	"replicator/replicator/source"
+	"replicator/replicator/target"
+)
+
+// workersPerSession is the engine's: while one chunk of a session is read, others commit.
+const workersPerSession = 4
+
+// mover moves chunks of the source's tables into scratch tables, the way the engine moves them into
+// the real ones: as many sessions on the source, the same frames, one transaction a chunk.
+type mover struct {
+	db     *source.Database
+	end    target.End
+	jobs   int
+	tables map[uint32]*scratchTable // by OID on the source
+
+	sessions chan *pg.Conn // nil: not open
+
+	mu    sync.Mutex
+	chunk int // number of the next receipt
+}
+
+func newMover(db *source.Database, end target.End, jobs int, tables map[uint32]*scratchTable) *mover {
+	m := &mover{db: db, end: end, jobs: jobs, tables: tables, sessions: make(chan *pg.Conn, jobs)}
+	for range jobs {
+		m.sessions <- nil
+	}
+	return m
+}
+
+// close ends the sessions, which nobody uses any more.
+func (m *mover) close() {
+	for range m.jobs {
+		if c := <-m.sessions; c != nil {
+			_ = c.Close()
+		}
+	}
+}
+
+// moved is what went through.
+type moved struct {
+	bytes, rows float64
+	chunks      int
+	seconds     float64 // from the beginning to the last commit
+	slices      []float64
+}
+
+func (m moved) rate() float64 {
+	if m.seconds <= 0 {
+		return 0
+	}
+	return m.bytes / m.seconds
+}
+
+// done is a chunk that is committed.
+type done struct {
+	at    float64
+	bytes int64
+	rows  int64
+}
+
+// move moves pieces until there are none left, stop says so, or ctx ends. into is which of a table's
+// scratch tables takes them.
+func (m *mover) move(ctx context.Context, next func() (piece, bool), into int, stop func() bool) (moved, error) {
+	began := time.Now()
+	var list []done
+	var mu sync.Mutex
+	g, gctx := errgroup.WithContext(ctx)
+	for range m.jobs * workersPerSession {
+		g.Go(func() error {
+			for !stop() {
+				conn, err := m.session(gctx)
+				if err != nil {
+					return err
+				}
+				p, ok := next()
+				if !ok {
+					m.sessions <- conn
+					return nil
+				}
+				n, rows, err := m.one(gctx, conn, p, into)
+				if skip(err) {
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				list = append(list, done{time.Since(began).Seconds(), n, rows})
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	return sum(list), err
+}
+
+// slicesOf is into how many parts of equal time a run is cut to see how steady it was.
+const slicesOf = 8
+
+func sum(list []done) (m moved) {
+	m.chunks = len(list)
+	for _, d := range list {
+		m.bytes += float64(d.bytes)
+		m.rows += float64(d.rows)
+		m.seconds = max(m.seconds, d.at)
+	}
+	if m.chunks < 4*slicesOf || m.seconds == 0 {
+		return m
+	}
+	m.slices = make([]float64, slicesOf)
+	for _, d := range list {
+		m.slices[min(slicesOf-1, int(d.at/m.seconds*slicesOf))] += float64(d.bytes)
+	}
+	return m
+}
+
+// session waits for the right to read and a session to do it with.
+func (m *mover) session(ctx context.Context) (*pg.Conn, error) {
+	var c *pg.Conn
+	select {
+	case c = <-m.sessions:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if c != nil && !c.Raw().IsClosed() {
+		return c, nil
+	}
+	c, err := m.db.Connect(ctx, "bench copy")
+	if err != nil {
+		m.sessions <- nil
+	}
+	return c, err
+}
+
+// one moves a chunk. The session is given back before the commit.
+func (m *mover) one(ctx context.Context, conn *pg.Conn, p piece, into int) (bytes, rows int64, err error) {
+	given := false
+	give := func() {
+		if !given {
+			given = true
+			if conn.Raw().IsClosed() || conn.Raw().TxStatus() != 'I' {
+				_ = conn.Close()
+				conn = nil
+			}
+			m.sessions <- conn
+		}
+	}
+	defer give()
+	st := m.tables[p.table.OID]
+	if st == nil {
+		return 0, 0, fmt.Errorf("no scratch table for %s", p.table)
+	}
+	t := &st.as[into]
+	c := &chunker.Chunk{Table: t.Ordinal, Ordinal: m.number(), Kind: chunker.Whole}
+	w, err := m.end.Chunk(ctx, t, c, false)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer w.Abort()
+	s := target.NewSealer(ctx, w)
+	reading, err := chunker.Read(ctx, conn, p.table, p.chunk, "", source.LockTimeout, s)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return 0, 0, err
+	}
+	if err := chunker.AwaitFlush(ctx, conn, reading.Flush); err != nil {
+		return 0, 0, fault.New(fault.Source, err, "")
+	}
+	give()
+	r := chunker.Receipt{Table: t.Ordinal, Chunk: c.Ordinal, Rows: reading.Rows, Bytes: s.Bytes(), Digest: s.Digest(), Snapshot: reading.Snapshot}
+	if err := w.Commit(ctx, r); err != nil {
+		return 0, 0, err
+	}
+	st.got(into, p, s.Bytes(), reading.Rows)
+	return s.Bytes(), reading.Rows, nil
+}
+
+func (m *mover) number() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.chunk++
+	return m.chunk
+}

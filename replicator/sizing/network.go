@@ -1,0 +1,300 @@
+package sizing
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"replicator/checksum/column"
+	"replicator/checksum/frame"
+	"replicator/chunker"
+	"replicator/replicator/fault"
+	"replicator/replicator/link"
+	"replicator/replicator/sizing/forecast"
+)
+
+// mostStreams is up to how many streams are tried.
+const mostStreams = 8
+
+// pings is how many round trips are measured.
+const pings = 20
+
+// network is a measurement of the way under way.
+type network struct {
+	o    *Options
+	r    *link.Remote
+	n    *Network
+	loss link.Loss
+}
+
+// measureNetwork measures the way to replicator serve within span. rows are samples of own rows by
+// table; there may be none.
+func (o *Options) measureNetwork(ctx context.Context, rows []rowSample, r *Report, span time.Duration) error {
+	if o.Link == nil {
+		return fault.New(fault.Usage, errors.New("--target-host is missing"), "the network is measured to replicator serve at the target's site")
+	}
+	cfg := *o.Link
+	cfg.Scratch, cfg.Logger = true, o.Logger
+	remote, err := link.New(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer remote.Close()
+	m := &network{o: o, r: remote, n: &Network{Address: cfg.Address}}
+	r.Network = m.n
+	o.Tell("the network: round trip")
+	if err := m.roundTrip(ctx); err != nil {
+		return err
+	}
+	parts := span / 3
+	if len(rows) == 0 {
+		parts = span / 2
+	}
+	o.Tell("the network: bytes to the target's site")
+	if m.n.Up, err = m.sweep(ctx, parts, m.up); err != nil {
+		return err
+	}
+	o.Tell("the network: bytes from the target's site")
+	if m.n.Down, err = m.sweep(ctx, parts, m.down); err != nil {
+		return err
+	}
+	m.n.Streams, m.n.Wire = fills(m.n.Up)
+	if m.loss.Segments > 0 {
+		m.n.LossKnown, m.n.Resent = true, float64(m.loss.Resent)/float64(m.loss.Segments)
+	}
+	if len(rows) > 0 {
+		o.Tell("the network: own rows")
+		return m.ownRows(ctx, rows, parts)
+	}
+	return nil
+}
+
+func (m *network) roundTrip(ctx context.Context) error {
+	p, err := m.r.Probe(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	var took []float64
+	for range pings {
+		d, err := p.RoundTrip(ctx)
+		if err != nil {
+			return err
+		}
+		took = append(took, d.Seconds())
+	}
+	m.n.RoundTrip = Latency{P50: forecast.Quantile(took, 0.5), P95: forecast.Quantile(took, 0.95), Worst: forecast.Quantile(took, 1)}
+	return nil
+}
+
+// sweep measures with 1, 2, 4 ... streams.
+func (m *network) sweep(ctx context.Context, span time.Duration, one func(context.Context, *link.Probe, time.Duration) (float64, error)) ([]Point, error) {
+	var list []Point
+	counts := steps(mostStreams)
+	for _, n := range counts {
+		clock := startClock()
+		rate, err := m.streams(ctx, n, span/time.Duration(len(counts)), one)
+		if err != nil {
+			return list, err
+		}
+		list = append(list, Point{Connections: n, Rate: rate, CPU: clock.busy()})
+	}
+	return list, nil
+}
+
+// streams is the rate of n of them together.
+func (m *network) streams(ctx context.Context, n int, span time.Duration, one func(context.Context, *link.Probe, time.Duration) (float64, error)) (float64, error) {
+	probes := make([]*link.Probe, n)
+	for i := range probes {
+		p, err := m.r.Probe(ctx)
+		if err != nil {
+			return 0, err
+		}
+		defer p.Close()
+		probes[i] = p
+	}
+	rates := make([]float64, n)
+	g, ctx := errgroup.WithContext(ctx)
+	for i, p := range probes {
+		g.Go(func() (err error) {
+			rates[i], err = one(ctx, p, span)
+			return err
+		})
+	}
+	err := g.Wait()
+	var sum float64
+	for _, r := range rates {
+		sum += r
+	}
+	return sum, err
+}
+
+// noiseBytes is the size of a frame of bytes that nothing compresses: small, so that also a slow line
+// carries some within its time.
+const noiseBytes = 32 << 10
+
+func (m *network) up(ctx context.Context, p *link.Probe, span time.Duration) (float64, error) {
+	raw := make([]byte, noiseBytes)
+	if _, err := rand.Read(raw); err != nil {
+		return 0, err
+	}
+	sealed := frame.Seal(nil, frame.Header{Kind: frame.Rows}, raw, nil)
+	var before, after link.Loss
+	before, _ = p.Loss()
+	rate, err := p.Up(ctx, span, func(dst []byte) ([]byte, bool) {
+		if l, ok := p.Loss(); ok {
+			after = l
+		}
+		return append(dst, sealed...), true
+	})
+	m.lost(before, after)
+	return rate, err
+}
+
+// lost adds up what was sent again; streams call it one after another in effect, as they end.
+func (m *network) lost(before, after link.Loss) {
+	if after.Segments > before.Segments {
+		atomic.AddUint64(&m.loss.Segments, after.Segments-before.Segments)
+		atomic.AddUint64(&m.loss.Resent, after.Resent-before.Resent)
+	}
+}
+
+func (m *network) down(ctx context.Context, p *link.Probe, span time.Duration) (float64, error) {
+	return p.Down(ctx, span)
+}
+
+// enough is the part of the best rate that counts as all of it: more streams cost memory.
+const enough = 0.95
+
+// fills is the smallest number of streams that fills the wire, and the wire.
+func fills(list []Point) (streams int, wire float64) {
+	for _, p := range list {
+		wire = max(wire, p.Rate)
+	}
+	for _, p := range list {
+		if p.Rate >= enough*wire {
+			return p.Connections, wire
+		}
+	}
+	return 0, wire
+}
+
+// rowSample is rows of one table and how much of the database they stand for.
+type rowSample struct {
+	table *chunker.Table
+	rows  []byte
+}
+
+// rowSamples reads a frame of the largest tables, as many as matter.
+func (c *catalog) rowSamples(ctx context.Context) ([]rowSample, error) {
+	var list []rowSample
+	for i := range c.tables {
+		if len(list) == mostRowSamples {
+			break
+		}
+		rows, err := c.rows(ctx, &c.tables[i], rowSampleBytes)
+		if skip(err) || err == nil && len(rows) == 0 {
+			continue
+		}
+		if err != nil {
+			return nil, fault.New(fault.Source, err, "")
+		}
+		list = append(list, rowSample{&c.tables[i], rows})
+	}
+	return list, nil
+}
+
+const (
+	mostRowSamples = 12
+	rowSampleBytes = 512 << 10
+)
+
+// ownRows sends samples at every level over few and over many streams.
+func (m *network) ownRows(ctx context.Context, rows []rowSample, span time.Duration) error {
+	counts := []int{1, link.DefaultStreams}
+	if s := m.n.Streams; s != 0 && !slices.Contains(counts, s) {
+		counts = append(counts, s)
+	}
+	for _, level := range levels {
+		for _, n := range counts {
+			p, err := m.sendRows(ctx, rows, level, n, span/time.Duration(len(levels)*len(counts)))
+			if err != nil {
+				return err
+			}
+			m.n.Rows = append(m.n.Rows, p)
+			if m.n.Best == nil || p.Rows > m.n.Best.Rows*(2-enough) {
+				best := p
+				m.n.Best = &best
+			}
+		}
+	}
+	return nil
+}
+
+// sendRows packs and sends rows with n streams, tables as often as their size says.
+func (m *network) sendRows(ctx context.Context, rows []rowSample, level frame.Level, n int, span time.Duration) (RowPoint, error) {
+	clock := startClock()
+	layouts := make([]*column.Layout, len(rows))
+	for i := range rows {
+		if !rows[i].table.Text {
+			layouts[i] = column.NewLayout()
+		}
+	}
+	var raw, packed atomic.Int64
+	turn := newTurns(rows)
+	wire, err := m.streams(ctx, n, span, func(ctx context.Context, p *link.Probe, span time.Duration) (float64, error) {
+		packer := frame.NewPacker()
+		return p.Up(ctx, span, func(dst []byte) ([]byte, bool) {
+			i := turn.next()
+			dst = packer.Seal(dst, frame.Header{Kind: frame.Rows}, rows[i].rows, level, layouts[i])
+			raw.Add(int64(len(rows[i].rows)))
+			packed.Add(int64(len(dst)))
+			return dst, true
+		})
+	})
+	out := RowPoint{Level: level.String(), Streams: n, Wire: wire, CPU: clock.busy()}
+	if packed.Load() > 0 {
+		out.Rows = wire * float64(raw.Load()) / float64(packed.Load())
+	}
+	return out, err
+}
+
+// turns hands out tables so that each comes as often as its bytes say.
+type turns struct {
+	owed []float64
+	part []float64
+	lock chan struct{}
+}
+
+func newTurns(rows []rowSample) *turns {
+	t := &turns{owed: make([]float64, len(rows)), part: make([]float64, len(rows)), lock: make(chan struct{}, 1)}
+	var sum float64
+	for i := range rows {
+		// A table of many bytes comes with more frames, not with larger ones.
+		t.part[i] = float64(max(1, rows[i].table.Bytes)) / float64(max(1, len(rows[i].rows)))
+		sum += t.part[i]
+	}
+	for i := range t.part {
+		t.part[i] /= sum
+	}
+	return t
+}
+
+func (t *turns) next() int {
+	t.lock <- struct{}{}
+	defer func() { <-t.lock }()
+	best := 0
+	for i := range t.owed {
+		t.owed[i] += t.part[i]
+		if t.owed[i] > t.owed[best] {
+			best = i
+		}
+	}
+	t.owed[best]--
+	return best
+}

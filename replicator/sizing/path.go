@@ -1,0 +1,292 @@
+package sizing
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"replicator/chunker"
+	"replicator/replicator/fault"
+	"replicator/replicator/sizing/forecast"
+)
+
+// Shares of the time that a measurement of the path has. What is left is for tables and removal.
+const (
+	copyShare    = 0.35
+	indexShare   = 0.35
+	besideShare  = 0.15
+	compareShare = 0.10
+)
+
+// Tables that take part in a sample at most: those that hold the bytes, and enough small ones to know
+// what a small one costs.
+const (
+	mostLarge = 300
+	mostSmall = 120
+)
+
+// trial is a measurement of the path under way.
+type trial struct {
+	o      *Options
+	c      *catalog
+	s      *scratch
+	p      *Path
+	m      *mover
+	tables map[uint32]*scratchTable
+	kinds  map[Kind][]*chunker.Table // those that take part
+	pieces map[Kind]*pieces
+	rates  map[Kind]float64
+	chunk  float64 // seconds of one, beyond its bytes
+	built  *indexCosts
+	slices []float64 // speeds of parts of the copy, relative to its mean
+}
+
+// measurePath moves samples of the tables through the whole pipeline.
+func (o *Options) measurePath(ctx context.Context, c *catalog, s *scratch, r *Report, span time.Duration) error {
+	t := &trial{o: o, c: c, s: s, p: &Path{}, kinds: map[Kind][]*chunker.Table{}, pieces: map[Kind]*pieces{}, rates: map[Kind]float64{}}
+	r.Path = t.p
+	clock := startClock()
+	o.Tell("the path: schema")
+	if err := t.prepare(ctx); err != nil {
+		return err
+	}
+	defer t.m.close()
+	part := func(share float64) time.Duration { return time.Duration(share * float64(span)) }
+	if err := t.copyKinds(ctx, part(copyShare)); err != nil {
+		return err
+	}
+	o.Tell("the path: indexes")
+	if err := t.buildIndexes(ctx, part(indexShare)); err != nil {
+		return err
+	}
+	o.Tell("the path: rows and indexes at once")
+	if err := t.beside(ctx, part(besideShare)); err != nil {
+		return err
+	}
+	o.Tell("the path: comparing")
+	if err := t.compare(ctx, part(compareShare)); err != nil {
+		return err
+	}
+	t.p.CPU = clock.busy()
+	if err := t.work(ctx, r); err != nil {
+		return err
+	}
+	return t.finish(ctx)
+}
+
+// prepare does what a seed does before rows come, as far as nothing is made by it, and times that.
+func (t *trial) prepare(ctx context.Context) error {
+	began := time.Now()
+	for _, k := range kinds {
+		most := mostLarge
+		if k == Small {
+			most = mostSmall
+		}
+		t.kinds[k] = evenly(t.c.kinds[k], most)
+	}
+	var all []*chunker.Table
+	for _, k := range kinds {
+		all = append(all, t.kinds[k]...)
+	}
+	var err error
+	if t.tables, err = t.o.scratchTables(ctx, t.c, t.s, all); err != nil {
+		return err
+	}
+	t.m = newMover(t.c.db, t.s.End, t.o.Jobs, t.tables)
+	// Twice as many tables as sampled were made; a seed makes all of them once, and reads the catalog.
+	t.p.Prepared = time.Since(began).Seconds()
+	return nil
+}
+
+// evenly takes at most n of a list, spread over it.
+func evenly(list []*chunker.Table, n int) []*chunker.Table {
+	if len(list) <= n {
+		return list
+	}
+	out := make([]*chunker.Table, n)
+	for i := range out {
+		out[i] = list[i*len(list)/n]
+	}
+	return out
+}
+
+// Sizes of a sample's chunks: so many of them fit into the time that a kind has.
+const (
+	chunksPerKind = 48
+	leastPiece    = 256 << 10
+	mostPiece     = 16 << 20
+	firstRate     = 16 << 20 // bytes a second, until something is known
+)
+
+// copyKinds moves rows of each kind in turn, small tables first: they tell what a chunk costs, and how
+// fast the path is at all.
+func (t *trial) copyKinds(ctx context.Context, span time.Duration) error {
+	rate := float64(firstRate)
+	var weight float64
+	for _, k := range kinds {
+		weight += kindWeight(t.kinds[k])
+	}
+	for _, k := range slices.Backward(kinds) { // Small is the last of the list
+		tables := t.kinds[k]
+		if len(tables) == 0 {
+			continue
+		}
+		t.o.Tell(fmt.Sprintf("the path: %s tables", k))
+		part := time.Duration(kindWeight(tables) / weight * float64(span))
+		size := int64(min(mostPiece, max(leastPiece, rate*part.Seconds()/chunksPerKind)))
+		got, err := t.copyKind(ctx, k, tables, size, part)
+		if err != nil {
+			return err
+		}
+		if r := got.rate(); r > 0 && k != Small {
+			rate = r
+		}
+	}
+	t.weigh()
+	return nil
+}
+
+// kindWeight is how much of the time a kind is worth: its bytes, but something for each.
+func kindWeight(tables []*chunker.Table) float64 {
+	if len(tables) == 0 {
+		return 0
+	}
+	return math.Sqrt(float64(bytesOf(tables))) + 1
+}
+
+func (t *trial) copyKind(ctx context.Context, k Kind, tables []*chunker.Table, size int64, span time.Duration) (moved, error) {
+	sample, err := sampleOf(ctx, t.c.conn, tables, size)
+	if err != nil {
+		return moved{}, fault.New(fault.Source, fmt.Errorf("sample the source: %w", err), "")
+	}
+	t.pieces[k] = sample
+	until := time.Now().Add(span)
+	got, err := t.m.move(ctx, sample.next, 0, func() bool { return time.Now().After(until) })
+	if err != nil {
+		return got, err
+	}
+	if t.s.remote != nil {
+		t.wire()
+	}
+	t.p.Kinds = append(t.p.Kinds, KindPath{Kind: k, Tables: len(tables), Chunks: got.chunks, Bytes: got.bytes, Rate: got.rate()})
+	t.p.Bytes += got.bytes
+	t.p.Seconds += got.seconds
+	if mean := got.rate() * got.seconds / slicesOf; mean > 0 {
+		for _, v := range got.slices {
+			t.slices = append(t.slices, v/mean)
+		}
+	}
+	return got, nil
+}
+
+// weigh turns what was moved into a cost of a chunk and a rate of bytes for each kind. Small tables are
+// mostly the former, large ones the latter; two rounds are enough for the two to agree.
+func (t *trial) weigh() {
+	seconds := func(k KindPath) float64 { return over(k.Bytes, k.Rate) }
+	for range 2 {
+		for i := range t.p.Kinds {
+			k := &t.p.Kinds[i]
+			s := seconds(*k)
+			if k.Kind == Small {
+				large := t.best()
+				if k.Chunks > 0 && large > 0 {
+					t.chunk = max(0, s-over(k.Bytes, large)) / float64(k.Chunks)
+				}
+				continue
+			}
+			// No more than half of the time can have gone into chunks: else the sample says nothing of bytes.
+			if s = max(s/2, s-t.chunk*float64(k.Chunks)); s > 0 {
+				t.rates[k.Kind] = k.Bytes / s
+			}
+		}
+	}
+	if best := t.best(); best > 0 {
+		t.rates[Small] = best
+	} else {
+		for _, k := range t.p.Kinds { // nothing but small tables: their rate has everything in it
+			t.rates[k.Kind] = k.Rate
+		}
+	}
+}
+
+// best is the rate of the large kinds, weighted by what was moved.
+func (t *trial) best() float64 {
+	var bytes, seconds float64
+	for _, k := range t.p.Kinds {
+		if r := t.rates[k.Kind]; k.Kind != Small && r > 0 {
+			bytes += k.Bytes
+			seconds += k.Bytes / r
+		} else if k.Kind != Small {
+			bytes += k.Bytes
+			seconds += over(k.Bytes, k.Rate)
+		}
+	}
+	return over(bytes, seconds)
+}
+
+func over(n, rate float64) float64 {
+	if n <= 0 || rate <= 0 {
+		return 0
+	}
+	return n / rate
+}
+
+// wire keeps what the link says of itself: it says so once a second.
+func (t *trial) wire() {
+	l := t.s.seen()
+	if l.WireRate > t.p.Wire {
+		t.p.Wire, t.p.Level = l.WireRate, l.Level
+	}
+	if l.Bottleneck != "" && l.RawRate > 0 {
+		t.p.Stage = l.Bottleneck
+	}
+}
+
+// compare reads some tables on both sides at once, as a verification does, and measures the slower.
+func (t *trial) compare(ctx context.Context, span time.Duration) error {
+	var rates []float64
+	until := time.Now().Add(span)
+	for _, st := range t.byBytes() {
+		if time.Now().After(until) || len(rates) == mostCompared {
+			break
+		}
+		if st.bytes[0] < compareBytes {
+			continue
+		}
+		r, err := t.compareOne(ctx, st)
+		if skip(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		rates = append(rates, r)
+	}
+	t.p.Compare = forecast.Quantile(rates, 0.5)
+	return nil
+}
+
+const (
+	mostCompared = 6
+	compareBytes = 4 << 20 // below it a session costs more than its rows
+)
+
+// byBytes are the scratch tables, those with most rows in them first.
+func (t *trial) byBytes() []*scratchTable {
+	var list []*scratchTable
+	for _, st := range t.tables {
+		list = append(list, st)
+	}
+	slices.SortFunc(list, func(a, b *scratchTable) int {
+		switch {
+		case a.bytes[0] > b.bytes[0]:
+			return -1
+		case a.bytes[0] < b.bytes[0]:
+			return 1
+		}
+		return a.Ordinal - b.Ordinal
+	})
+	return list
+}

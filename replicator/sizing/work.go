@@ -1,0 +1,166 @@
+package sizing
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"replicator/chunker"
+	"replicator/replicator/fault"
+	"replicator/replicator/schema"
+	"replicator/replicator/sizing/forecast"
+)
+
+// What a seed takes before rows come beside what is measured: its state directory, the publication,
+// the slot and the look whether it can be decoded, the first session of each kind.
+const beginSeconds = 1.0
+
+// work gathers what was measured into what a seed will do.
+func (t *trial) work(ctx context.Context, r *Report) error {
+	w := &t.p.Work
+	w.Path.Chunk = t.chunk
+	late := forecast.Work{Path: w.Path}
+	rows := map[uint32]float64{}
+	var sampled float64
+	for i := range t.c.tables {
+		table := &t.c.tables[i]
+		ft, n := t.table(table)
+		rows[table.OID] = n
+		if table.Late() {
+			late.Tables = append(late.Tables, ft)
+			continue
+		}
+		w.Tables = append(w.Tables, ft)
+		if st := t.tables[table.OID]; st != nil {
+			sampled += st.bytes[0] + st.bytes[1]
+		}
+	}
+	total := w.Bytes()
+	if total > 0 {
+		t.p.Sampled = min(1, sampled/total)
+	}
+	seconds := 0.0
+	for i := range w.Tables {
+		seconds += w.CopySeconds(&w.Tables[i])
+	}
+	t.p.Rate = over(total, seconds)
+	t.p.Spread = forecast.Spread(t.slices)
+	var err error
+	if w.Foreign, err = t.foreignSeconds(ctx, rows, foreignSpan); err != nil {
+		return err
+	}
+	steps := t.schema(ctx, r)
+	w.Prepare += beginSeconds
+	w.Constraints = float64(steps.constraints) * t.built.empty
+	w.Apply = r.Target.Apply()
+	if r.Source != nil {
+		w.Changes = r.Source.Changes.Rows / 3600
+	}
+	t.p.facts = facts{late: late.Seed().Total, finish: steps.finish, tables: len(t.c.tables), step: t.built.empty}
+	if t.p.Stage == "" {
+		t.p.Stage = "not told: see the stages"
+	}
+	return nil
+}
+
+// foreignSpan bounds the joins.
+const foreignSpan = 10 * time.Second
+
+// table reckons one table, and how many rows it has.
+func (t *trial) table(table *chunker.Table) (forecast.Table, float64) {
+	k := kindOf(table)
+	st := t.tables[table.OID]
+	bytes, rows, ok := 0.0, 0.0, false
+	if st != nil {
+		bytes, rows, ok = st.whole()
+	}
+	if !ok {
+		// Of a table that is in no sample: as others, by its size on disk.
+		bytes = float64(table.Bytes) * ratioOf(t)
+		rows = max(0, float64(table.Rows))
+	}
+	rate := t.rates[k]
+	if rate == 0 {
+		rate = t.best()
+	}
+	out := forecast.Table{Name: table.String(), Bytes: bytes, Rate: rate,
+		Chunks: int(max(1, (table.Bytes+chunker.DefaultBytes/2)/chunker.DefaultBytes))}
+	out.Steps, out.Unique, out.After = t.indexSeconds(table, st, rows)
+	return out, rows
+}
+
+// ratioOf is how many bytes COPY gives for a byte on disk.
+func ratioOf(t *trial) float64 {
+	var disk, rows float64
+	for _, st := range t.tables {
+		if b, _, ok := st.whole(); ok {
+			rows += b
+			disk += float64(st.Bytes)
+		}
+	}
+	if disk <= 0 {
+		return 1
+	}
+	return rows / disk
+}
+
+// stepCount is how many schema steps there are.
+type stepCount struct{ pre, constraints, finish int }
+
+// schema reads the schema as seed does, and times that. Without pg_dump it is reckoned.
+func (t *trial) schema(ctx context.Context, r *Report) stepCount {
+	began := time.Now()
+	work, err := t.plan(ctx)
+	if err != nil {
+		r.note("the schema was not read, so its part of the time is reckoned: " + err.Error())
+		n := len(t.c.tables)
+		t.p.Work.Prepare = 2 + float64(n)*t.built.empty
+		return stepCount{pre: n, constraints: n}
+	}
+	steps := stepCount{len(work.Pre), len(work.Constraints) + len(work.Foreign), len(work.Finish)}
+	// Steps before rows go in groups; what one costs there the scratch tables have told.
+	tables := 0
+	for range t.tables {
+		tables += twice
+	}
+	each := t.p.Prepared / float64(max(1, tables))
+	t.p.Work.Prepare = time.Since(began).Seconds() + each*float64(steps.pre)
+	return steps
+}
+
+func (t *trial) plan(ctx context.Context) (*schema.Work, error) {
+	dir, err := os.MkdirTemp("", "replicator-bench-")
+	if err != nil {
+		return nil, fault.New(fault.Store, err, "")
+	}
+	work, err := t.planIn(ctx, filepath.Join(dir, "schema.dump"))
+	return work, errors.Join(err, os.RemoveAll(dir))
+}
+
+func (t *trial) planIn(ctx context.Context, archive string) (*schema.Work, error) {
+	tools, err := schema.Dump(ctx, schema.DumpConfig{DSN: t.o.Source, File: archive, Selection: t.o.Select})
+	if err != nil {
+		return nil, err
+	}
+	entries, err := schema.Entries(ctx, tools.Restore, archive)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := schema.ReadFacts(ctx, t.c.conn, t.o.Select)
+	if err != nil {
+		return nil, err
+	}
+	return schema.Plan(entries, t.c.tables, facts)
+}
+
+// finish asks what the window has to do beside rows.
+func (t *trial) finish(ctx context.Context) error {
+	n, err := t.c.conn.Value(ctx, "SELECT count(*) FROM pg_sequences WHERE schemaname NOT IN ('pg_catalog', 'information_schema')")
+	if err != nil {
+		return fault.New(fault.Source, err, "")
+	}
+	t.p.facts.sequences = int(number(n))
+	return nil
+}
