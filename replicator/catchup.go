@@ -28,8 +28,8 @@ type CatchupOptions struct {
 	Abort    bool // lift the fence of an attempt that was interrupted, and do nothing else
 	Timeout  time.Duration
 	Verify   catchup.Verify
-	MaxLag   int64 // bytes; see catchup.Options
 	Operator catchup.Operator
+	catchup.Gates
 
 	Logger *slog.Logger
 	Hook   func(point string)
@@ -81,7 +81,9 @@ func Catchup(ctx context.Context, o CatchupOptions, tell func(catchup.Event)) (*
 
 // request is the options as they go through the control socket.
 func (o *CatchupOptions) request() control.Request {
-	return control.Request{Fence: string(o.Fence), Rehearse: o.Rehearse, Abort: o.Abort, Timeout: o.Timeout, Verify: string(o.Verify), MaxLag: o.MaxLag, Operator: o.Operator}
+	return control.Request{
+		Fence: string(o.Fence), Rehearse: o.Rehearse, Abort: o.Abort, Timeout: o.Timeout, Verify: string(o.Verify), Operator: o.Operator, Gates: o.Gates,
+	}
 }
 
 // catchup is one catch-up of a job that follows.
@@ -109,9 +111,13 @@ func (j *job) catchup(ctx context.Context, req control.Request, tell func(catchu
 		return nil, err
 	}
 	report := j.newReport(req)
-	o := catchup.Options{Fence: source.FenceMode(req.Fence), Rehearsal: req.Rehearse, Timeout: req.Timeout, Verify: catchup.Verify(req.Verify), MaxLag: req.MaxLag}
+	fenced, err := j.isFenced()
+	if err != nil {
+		return nil, err
+	}
+	o := catchup.Options{Fence: source.FenceMode(req.Fence), Rehearsal: req.Rehearse, Timeout: req.Timeout, Verify: catchup.Verify(req.Verify), Fenced: fenced, Gates: req.Gates}
 	err = catchup.Run(ctx, f, o, report, tell)
-	return report, errors.Join(err, report.Sign(key), j.keepReport(report))
+	return report, errors.Join(err, report.Sign(key), j.keepReport(report), j.measureSteps(report))
 }
 
 // keepReport keeps the last report with the job.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -120,24 +119,4 @@ func (f *finisher) lookup(ctx context.Context, t *chunker.Table, keys [][]byte) 
 		})
 	}
 	return src, tgt, g.Wait()
-}
-
-// readRate is what comparing is assumed to read a second on each side until it is measured.
-const readRate = 200 << 20
-
-// Predict is a rough one: late tables at the rate of the copy so far, comparing at readRate.
-func (f *finisher) Predict(late, compare []chunker.Table) time.Duration {
-	rate := f.tracker.Status().Copy.ByteRate
-	if rate <= 0 {
-		rate = readRate / 4
-	}
-	seconds := float64(size(late))/rate + float64(size(compare))/readRate
-	return time.Duration(seconds * float64(time.Second))
-}
-
-func size(tables []chunker.Table) (n int64) {
-	for i := range tables {
-		n += tables[i].Bytes
-	}
-	return n
 }

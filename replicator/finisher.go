@@ -24,11 +24,6 @@ type finisher struct {
 
 var _ catchup.Job = (*finisher)(nil)
 
-func (f *finisher) Lag() (int64, float64) {
-	s := f.tracker.Status()
-	return s.Apply.LagBytes, s.Apply.LagSeconds
-}
-
 func (f *finisher) Missed() map[string]int64 { return f.appliedSums().missed }
 
 func (f *finisher) Reach(ctx context.Context, name string) (wal.LSN, int64, error) {

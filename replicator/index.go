@@ -50,7 +50,7 @@ func (x *indexer) build(ctx context.Context, t *chunker.Table, steps []schema.St
 		built.Add(1)
 		x.spawn(func() error {
 			defer built.Done()
-			return x.step(ctx, &steps[i])
+			return x.j.indexing(t.Bytes, func() error { return x.step(ctx, &steps[i]) })
 		})
 	}
 	x.spawn(func() error {

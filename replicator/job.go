@@ -76,6 +76,7 @@ type job struct {
 	endVerify context.CancelCauseFunc // of the last verification
 
 	seen    sightings  // others on the target
+	rates   rates      // what was measured, for predictions
 	looking sync.Mutex // one look at the planned tables at a time
 }
 

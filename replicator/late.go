@@ -3,6 +3,7 @@ package replicator
 import (
 	"context"
 	"slices"
+	"time"
 
 	"replicator/chunker"
 	"replicator/replicator/pg"
@@ -153,6 +154,7 @@ func (f *finisher) lateSteps(t *chunker.Table) []schema.Step {
 
 // CopyLate copies late tables from scratch, then builds their indexes.
 func (f *finisher) CopyLate(ctx context.Context, late []chunker.Table) (rows, bytes int64, err error) {
+	began := time.Now()
 	tables := make([]*chunker.Table, len(late))
 	for i := range late {
 		tables[i] = &f.tables[late[i].Ordinal]
@@ -170,6 +172,9 @@ func (f *finisher) CopyLate(ctx context.Context, late []chunker.Table) (rows, by
 	for i := range late {
 		rows += s.Tables[late[i].Ordinal].Rows
 		bytes += s.Tables[late[i].Ordinal].Bytes
+	}
+	if err == nil && size(late) > 0 {
+		err = f.measureLate(size(late), time.Since(began))
 	}
 	return rows, bytes, err
 }

@@ -57,6 +57,7 @@ const (
 	keyVerify     = "verify"    // the last verification, or the one under way
 	keyVerified   = "verified"  // those that ended
 	keyStreaming  = "streaming" // what --streaming was last
+	keyRates      = "rates"     // what was measured, for predictions
 	keyTouches    = "touches"   // what was proved equal, and how far the notes of changed rows go
 )
 

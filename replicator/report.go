@@ -15,7 +15,8 @@ func (j *job) newReport(req control.Request) *catchup.Report {
 	r.Configuration = catchup.Configuration{
 		Fence: req.Fence, Verify: req.Verify, Timeout: req.Timeout.Seconds(), Jobs: j.o.Jobs, IndexJobs: j.o.IndexJobs,
 		NoKey: j.rec.NoKey, Confirm: j.o.Confirm, Slot: j.rec.Slot, Publication: j.rec.Publication, Selection: j.rec.Select.Args(),
-		MaxLag: cmp.Or(req.MaxLag, catchup.DefaultMaxLag), ChunkBytes: j.rec.ChunkBytes,
+		MaxLag: cmp.Or(req.MaxLag, catchup.DefaultMaxLag), VerifiedWithin: req.VerifiedWithin.Seconds(),
+		MaxTransactionAge: cmp.Or(req.MaxTransactionAge, catchup.DefaultTransactionAge).Seconds(), MaxLate: req.MaxLate, ChunkBytes: j.rec.ChunkBytes,
 		LogBudget: j.o.LogBudget, RetainBudget: j.o.RetainBudget, TargetHost: j.o.Link.Host, Sealed: j.key != nil,
 	}
 	return r

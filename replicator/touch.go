@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -348,6 +349,13 @@ func (t *toucher) prove(table int, lsn wal.LSN) error {
 	p.Keys = left
 	t.state.Tables[table] = p
 	return err
+}
+
+// proofs are the tables that are watched, as they stand now.
+func (t *toucher) proofs() map[int]proved {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.state.Tables)
 }
 
 // disprove forgets a table that was found different.

@@ -54,6 +54,9 @@ func (j *job) watch(ctx context.Context) error {
 }
 
 func (w *watcher) once(ctx context.Context) error {
+	if err := w.lookAtRates(); err != nil {
+		return err
+	}
 	if w.conn == nil || w.conn.Raw().IsClosed() {
 		conn, err := w.source.Connect(ctx, "watch")
 		if err != nil {

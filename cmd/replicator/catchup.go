@@ -24,7 +24,8 @@ The running seed does it; where none runs, this command does it itself.
 Until the target is opened every way out lifts the fence again: a gate or a comparison that fails,
 the timeout, Ctrl-C, the end of this command. At no time do both sides take writes.
 
---rehearse measures what it would take and changes nothing. The report is kept as JSON and HTML
+Before anybody is fenced every gate must be open; --rehearse shows them all, measures what it would
+take, and changes nothing. The report is kept as JSON and HTML
 below --report-dir, each signed (FILE.minisig) with a key of the job's own, or with --report-key;
 replicator report verify checks them. Exit code 3 if a gate is closed, 7 if the sides differ.`,
 		examples: `
@@ -49,7 +50,7 @@ func defineCatchup(a *app, f *pflag.FlagSet) action {
 	f.BoolVar(&o.Rehearse, "rehearse", false, "measure, change nothing")
 	f.BoolVar(&o.Abort, "abort", false, "lift the fence of an interrupted attempt, nothing else")
 	f.DurationVar(&o.Timeout, "timeout", 0, "give up and lift the fence after this `time`, as in 45m; 0 is no limit")
-	f.Var(size{&o.MaxLag}, "max-lag", "do not begin with more `bytes` of WAL to apply (default 1GB)")
+	defineGates(f, &o.Gates)
 	f.StringVar(&reports, "report-dir", "", "`directory` for the reports (default reports in --dir)")
 	f.StringVar(&signer, "report-key", "", "sign the reports with your own key: `file` of minisign without password, or Ed25519 in PEM")
 	return func(ctx context.Context, _ []string) error {
@@ -72,6 +73,14 @@ func defineCatchup(a *app, f *pflag.FlagSet) action {
 		}
 		return errors.Join(err, a.report(report, reportDir(reports, o.Dir)))
 	}
+}
+
+// defineGates adds the bounds at which gates close.
+func defineGates(f *pflag.FlagSet, g *catchup.Gates) {
+	f.Var(size{&g.MaxLag}, "max-lag", "do not begin with more `bytes` of WAL to apply (default 1GB)")
+	f.DurationVar(&g.VerifiedWithin, "verified-within", 0, "do not begin unless verify has found every table equal within this `time`, as in 36h; 0 is no bound")
+	f.DurationVar(&g.MaxTransactionAge, "max-transaction-age", catchup.DefaultTransactionAge, "do not begin while a transaction on the source is open that has written and is older than this `time`; below 0 is no bound")
+	f.Var(size{&g.MaxLate}, "max-late", "do not begin with more `bytes` of tables to copy at the fence; 0 is no bound")
 }
 
 // tell shows an event while the catch-up runs.

@@ -1,6 +1,7 @@
 package catchup
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -14,8 +15,8 @@ import (
 // Job is what catch-up asks of the job that it ends. Its methods retry what goes away by itself;
 // an error they return ends the catch-up.
 type Job interface {
-	// Lag is how far the target is behind: bytes of WAL, and changes waiting.
-	Lag() (bytes int64, seconds float64)
+	// Look is what the gates are judged by, of tables that are copied already.
+	Look(ctx context.Context, tables []chunker.Table) (Findings, error)
 	// Reach writes a marker into the source's WAL and waits until the target has applied all
 	// before it. foreign is the number of transactions with row changes since the marker before.
 	Reach(ctx context.Context, name string) (lsn wal.LSN, foreign int64, err error)
@@ -54,8 +55,10 @@ type Job interface {
 	Open(ctx context.Context) error
 	// Missed counts UPDATEs and DELETEs that found no row on the target.
 	Missed() map[string]int64
-	// Predict is how long copying the late tables and comparing would take, from what was measured.
-	Predict(tables []chunker.Table, compare []chunker.Table) time.Duration
+	// Predict is how long steps that a rehearsal leaves out are expected to take, from what the job has
+	// measured: to copy late tables, to compare tables (with changed of those proved equal only the rows that
+	// changed since), and whatever a catch-up before took.
+	Predict(ctx context.Context, late, compare []chunker.Table, changed bool) ([]Prediction, error)
 }
 
 // Compared are the fingerprints of rows of a table on both sides.
@@ -67,7 +70,22 @@ type Options struct {
 	Rehearsal bool          // measure, change nothing
 	Timeout   time.Duration // 0 is none: the attempt ends and the fence is lifted when it is over
 	Verify    Verify
-	MaxLag    int64 // bytes of WAL: the gate is closed above; 0 is DefaultMaxLag
+	Fenced    bool // an attempt before has begun to fence the source, and was killed
+
+	Gates
+}
+
+// Gates are the bounds at which gates close.
+type Gates struct {
+	MaxLag            int64         `json:"max_lag_bytes,omitempty"`          // of WAL that are not applied; 0 is DefaultMaxLag
+	VerifiedWithin    time.Duration `json:"verified_within_ns,omitempty"`     // since each table was found equal; 0 is none
+	MaxTransactionAge time.Duration `json:"max_transaction_age_ns,omitempty"` // of one on the source that has written; 0 is DefaultTransactionAge, below that none
+	MaxLate           int64         `json:"max_late_bytes,omitempty"`         // of late tables; 0 is none
+}
+
+func (o *Options) defaults() {
+	o.MaxLag = cmp.Or(o.MaxLag, DefaultMaxLag)
+	o.MaxTransactionAge = cmp.Or(o.MaxTransactionAge, DefaultTransactionAge)
 }
 
 // Verify is what is compared before the target opens.
@@ -84,3 +102,7 @@ const (
 
 // DefaultMaxLag is what apply drains in about a minute: with more it is too early to stop the wards.
 const DefaultMaxLag = 1 << 30
+
+// DefaultTransactionAge is longer than what a ward's screen leaves open, and shorter than a batch whose
+// work nobody wants to see rolled back.
+const DefaultTransactionAge = 5 * time.Minute

@@ -47,14 +47,19 @@ type Report struct {
 	Source Database `json:"source"`
 	Target Database `json:"target"`
 
-	FenceLSN      wal.LSN `json:"fence_lsn"`      // of the marker after which nobody else wrote
-	ConsistentLSN wal.LSN `json:"consistent_lsn"` // applied when the two sides were compared
+	FenceLSN      wal.LSN `json:"fence_lsn"`              // of the marker after which nobody else wrote; 0/0: nobody was fenced
+	ConsistentLSN wal.LSN `json:"consistent_lsn"`         // applied when the two sides were compared
+	RehearsedLSN  wal.LSN `json:"rehearsed_lsn,omitzero"` // of the marker that a rehearsal drained to
+
+	Gates []Gate `json:"gates"`
 
 	Steps      []Step           `json:"steps"`
 	Tables     []TableResult    `json:"tables"`
-	Sequences  int              `json:"sequences"`             // set on the target
+	Sequences  int              `json:"sequences"`             // set on the target, or in a rehearsal to be set
 	MissedRows map[string]int64 `json:"missed_rows,omitempty"` // UPDATE or DELETE that found no row, by table
 	Predicted  float64          `json:"predicted_seconds"`     // what a rehearsal expects; 0: nothing predicted
+
+	Predictions []Prediction `json:"predictions,omitempty"` // what Predicted is the sum of
 
 	Strangers []status.Stranger `json:"strangers,omitempty"` // who else was seen on the target since the job began
 
@@ -72,13 +77,21 @@ type Database struct {
 }
 
 // Step is one step of the catch-up, in the order in which they ran. Detail counts and names, it
-// holds no values.
+// holds no values; of a step that failed it is the error.
 type Step struct {
 	Name    string    `json:"name"`
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"`
 	Detail  string    `json:"detail,omitempty"`
 	Skipped bool      `json:"skipped,omitempty"`
+	Failed  bool      `json:"failed,omitempty"`
+}
+
+// Prediction is what a step of the catch-up is expected to take, and what that rests on.
+type Prediction struct {
+	Step    string  `json:"step"`
+	Seconds float64 `json:"seconds"` // -1: not known
+	Basis   string  `json:"basis"`
 }
 
 // TableResult is one table on both sides at the consistent LSN. Fingerprints are empty where the
@@ -111,7 +124,11 @@ type Configuration struct {
 	Publication string   `json:"publication"`
 	Selection   []string `json:"selection,omitempty"` // as pg_dump's arguments
 
-	MaxLag       int64  `json:"max_lag_bytes"`
+	MaxLag            int64   `json:"max_lag_bytes"`
+	VerifiedWithin    float64 `json:"verified_within_seconds"`     // 0: none
+	MaxTransactionAge float64 `json:"max_transaction_age_seconds"` // below 0: none
+	MaxLate           int64   `json:"max_late_bytes"`              // 0: none
+
 	ChunkBytes   int64  `json:"chunk_bytes"`
 	LogBudget    int64  `json:"log_budget_bytes"` // 0: none
 	RetainBudget int64  `json:"retain_budget_bytes"`
@@ -132,6 +149,14 @@ func NewFailure(err error) *Failure {
 		return nil
 	}
 	return &Failure{Code: fault.CodeOf(err), Message: err.Error(), Hint: fault.HintOf(err)}
+}
+
+// took is how long, for people.
+func (p Prediction) took() string {
+	if p.Seconds < 0 {
+		return "unknown"
+	}
+	return status.Seconds(p.Seconds)
 }
 
 // Err is the error that f tells, with its code and hint.

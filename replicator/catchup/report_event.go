@@ -22,6 +22,7 @@ type Event struct {
 	State   State     `json:"state"`
 	Seconds float64   `json:"seconds,omitempty"` // of the step, at its end
 	Text    string    `json:"text,omitempty"`
+	Failed  bool      `json:"failed,omitempty"` // the step, at its end
 }
 
 // String is the event as one line of a transcript.
@@ -32,6 +33,9 @@ func (e Event) String() string {
 		line += " ..."
 	case StepEnds:
 		line += fmt.Sprintf(": %.1f s", e.Seconds)
+		if e.Failed {
+			line += ", FAILED"
+		}
 	}
 	if e.Text == "" {
 		return line

@@ -52,11 +52,19 @@ func clockTime(t time.Time) string { return t.UTC().Format("15:04:05") }
 // Took is for the template.
 func (s Step) Took() string { return s.took() }
 
+// Took is for the template.
+func (p Prediction) Took() string { return p.took() }
+
+// Told is for the template.
+func (s Step) Told() string { return s.told() }
+
 // facts are what the operator chose, for people.
 func (c Configuration) facts() []fact {
-	timeout := "none"
-	if c.Timeout > 0 {
-		timeout = status.Seconds(c.Timeout)
+	none := func(seconds float64) string {
+		if seconds <= 0 {
+			return "none"
+		}
+		return status.Seconds(seconds)
 	}
 	bytes := func(n int64) string {
 		if n == 0 {
@@ -65,11 +73,12 @@ func (c Configuration) facts() []fact {
 		return status.Size(float64(n))
 	}
 	return []fact{
-		{"fence", c.Fence}, {"verify", c.Verify}, {"timeout", timeout},
+		{"fence", c.Fence}, {"verify", c.Verify}, {"timeout", none(c.Timeout)},
 		{"jobs", fmt.Sprint(c.Jobs)}, {"index jobs", fmt.Sprint(c.IndexJobs)},
 		{"tables without key", c.NoKey}, {"confirm", c.Confirm},
 		{"slot", c.Slot}, {"publication", c.Publication}, {"selection", cmp.Or(strings.Join(c.Selection, " "), "everything")},
-		{"most lag to begin with", bytes(c.MaxLag)}, {"chunks of", bytes(c.ChunkBytes)},
+		{"most lag to begin with", bytes(c.MaxLag)}, {"verified within", none(c.VerifiedWithin)},
+		{"oldest transaction", none(c.MaxTransactionAge)}, {"most of late tables", bytes(c.MaxLate)}, {"chunks of", bytes(c.ChunkBytes)},
 		{"budget of the change log", bytes(c.LogBudget)}, {"budget of retained WAL", bytes(c.RetainBudget)},
 		{"target end", cmp.Or(c.TargetHost, "in the engine's process")},
 		{"state directory", map[bool]string{true: "sealed by a key file", false: "readable"}[c.Sealed]},

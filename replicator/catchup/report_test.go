@@ -26,6 +26,40 @@ var updateReports = flag.Bool("update-reports", false, "write the golden reports
 
 var nineteen = time.Date(2026, 11, 22, 19, 0, 0, 0, time.UTC)
 
+// rehearsedOf is the rehearsal of a catch-up: it fenced nobody and compared nothing.
+func rehearsedOf(r *Report) *Report {
+	r.RehearsedLSN, r.FenceLSN, r.ConsistentLSN, r.Tables, r.MissedRows = r.FenceLSN, 0, 0, nil, nil
+	r.Steps[1] = Step{Name: r.Steps[1].Name, Started: r.Steps[1].Started, Skipped: true, Detail: "left out of a rehearsal"}
+	r.Steps[3].Detail = "3 tables would be compared"
+	r.Predictions = []Prediction{
+		{"gates", 0.4, "as in this rehearsal"}, {"fence the source", -1, "no catch-up has done it before"},
+		{"drain", 30, "as in this rehearsal"}, {"verify", 149.6, "5.0 GB at 34.2 MB/s, as the verification of 2026-11-22 02:14:07 UTC"},
+	}
+	return r
+}
+
+// gatesOf is what some gates look like.
+func gatesOf(closed bool) []Gate {
+	list := []Gate{
+		{Name: "lag", Found: "12.0 kB of WAL, 0.1 s", Allowed: "at most 1.0 GB", Measured: 12288, Limit: 1 << 30, Unit: "bytes"},
+		{Name: "late tables", Found: "1 with 8.0 kB, about 0.1 s to copy", Allowed: "any", Names: []string{"ed.cache"}, Measured: 8192, Limit: -1, Unit: "bytes"},
+		{Name: "disk of the target", Found: "not known: our rights or place do not let us see it", Allowed: "at least 1.0 GB", Measured: -1, Limit: 1 << 30, Unit: "bytes"},
+	}
+	if closed {
+		list[0].Closed, list[0].Hint = true, "wait until replicator status shows a smaller lag"
+	}
+	return list
+}
+
+// closedGate is a catch-up that went no further than the gates.
+func closedGate() *Report {
+	err := fault.New(fault.Preflight, errors.New("gates: lag: 12.0 kB of WAL, 0.1 s"), "wait until replicator status shows a smaller lag")
+	r := reported(Failed, err)
+	r.Gates, r.Tables, r.MissedRows, r.FenceLSN, r.ConsistentLSN, r.Sequences = gatesOf(true), nil, nil, 0, 0, 0
+	r.Steps = []Step{{Name: "gates", Started: nineteen, Seconds: 0.4, Failed: true, Detail: "lag: 12.0 kB of WAL, 0.1 s"}}
+	return r
+}
+
 // reported is a catch-up with something of everything.
 func reported(outcome Outcome, err error) *Report {
 	at := func(seconds float64) time.Time { return nineteen.Add(time.Duration(seconds * float64(time.Second))) }
@@ -39,12 +73,12 @@ func reported(outcome Outcome, err error) *Report {
 		Rehearsal: outcome == Rehearsed, Outcome: outcome, Failure: NewFailure(err),
 		Source:   Database{Name: "emr", ServerVersion: "14.23", SystemID: "7311223344556677889"},
 		Target:   Database{Name: "emr", ServerVersion: "18.4", SystemID: "7399887766554433221"},
-		FenceLSN: 0x16B374D848, ConsistentLSN: 0x16B374DA00,
+		FenceLSN: 0x16B374D848, ConsistentLSN: 0x16B374DA00, Gates: gatesOf(false),
 		Steps: []Step{
 			{Name: "gates", Started: at(0), Seconds: 0.4, Detail: "lag 12 KiB, 0.1 s"},
 			{Name: "fence the source", Started: at(0.4), Seconds: 2, Detail: "14 sessions ended"},
 			{Name: "drain", Started: at(2.4), Seconds: 30, Detail: "applied up to 16/B374D848"},
-			{Name: "verify", Started: at(32.4), Seconds: 160, Detail: "3 tables"},
+			{Name: "verify", Started: at(32.4), Seconds: 160, Detail: "3 tables", Failed: outcome == Failed},
 			{Name: "open the target", Started: at(192.4), Skipped: outcome != Opened},
 		},
 		Tables: []TableResult{
@@ -56,7 +90,7 @@ func reported(outcome Outcome, err error) *Report {
 		Sequences: 42, MissedRows: map[string]int64{"ed.visit": 1}, Predicted: 180,
 		Configuration: Configuration{Fence: "database", Verify: "full", Timeout: 1800, Jobs: 4, IndexJobs: 2, NoKey: "late",
 			Confirm: "synced", Slot: "replicator_emr", Publication: "replicator_emr", Selection: []string{"--schema=ed"},
-			MaxLag: DefaultMaxLag, ChunkBytes: 64 << 20, RetainBudget: 16 << 30, TargetHost: "new.example:7432", Sealed: true},
+			MaxLag: DefaultMaxLag, VerifiedWithin: 86400, MaxTransactionAge: 300, ChunkBytes: 64 << 20, RetainBudget: 16 << 30, TargetHost: "new.example:7432", Sealed: true},
 		Strangers: []status.Stranger{
 			{Application: "emr", Role: "ward", Kind: "client backend", First: at(-3600), Last: at(0.1), Sessions: 3, Since: at(-7200), Unguarded: 1, Looks: 720},
 			{Role: "dba", Kind: "prepared transaction", First: at(-900), Last: at(-600), Looks: 60, Writing: 60, Wrote: at(-600)},
@@ -74,7 +108,8 @@ func TestReportRenderings(t *testing.T) {
 	}{
 		{"report-open", reported(Opened, nil)},
 		{"report-failed", reported(Failed, errDiffer)},
-		{"report-rehearsed", reported(Rehearsed, nil)},
+		{"report-rehearsed", rehearsedOf(reported(Rehearsed, nil))},
+		{"report-gate", closedGate()},
 	} {
 		for ext, write := range map[string]func(io.Writer) error{
 			"txt": tc.report.WriteText, "json": tc.report.WriteJSON, "html": tc.report.WriteHTML,

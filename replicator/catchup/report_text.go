@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"replicator/replicator/status"
+	"replicator/wal"
 )
 
 // WriteText writes what a terminal needs of the report: how it ended, how long each step took, and
@@ -23,10 +24,29 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 	}
 	b.WriteString("\n")
-	for _, s := range r.Steps {
-		fmt.Fprintf(&b, "  %-28s %10s  %s\n", status.Printable(s.Name), s.took(), status.Printable(s.Detail))
+	row := func(name, state, text string) {
+		fmt.Fprintf(&b, "  %-28s %10s  %s\n", status.Printable(name), state, status.Printable(text))
 	}
-	fmt.Fprintf(&b, "  %-28s %10s\n\n", "in all", status.Seconds(r.Seconds()))
+	for _, g := range r.Gates {
+		row("gate: "+g.Name, g.State(), g.Found+" (allowed: "+g.Allowed+")")
+		if g.Hint != "" {
+			row("", "", g.Hint)
+		}
+	}
+	if len(r.Gates) > 0 {
+		b.WriteString("\n")
+	}
+	for _, s := range r.Steps {
+		row(s.Name, s.took(), s.told())
+	}
+	row("in all", status.Seconds(r.Seconds()), "")
+	b.WriteString("\n")
+	for _, p := range r.Predictions {
+		row("expected: "+p.Step, p.took(), p.Basis)
+	}
+	if len(r.Predictions) > 0 {
+		b.WriteString("\n")
+	}
 	for _, f := range r.facts() {
 		fmt.Fprintf(&b, "  %-28s %s\n", f.Name, status.Printable(f.Value))
 	}
@@ -59,6 +79,14 @@ func (s Step) took() string {
 	return status.Seconds(s.Seconds)
 }
 
+// told is the step's detail, for people.
+func (s Step) told() string {
+	if s.Failed {
+		return "FAILED: " + s.Detail
+	}
+	return s.Detail
+}
+
 // fact is a line of name and value.
 type fact struct{ Name, Value string }
 
@@ -70,11 +98,20 @@ func (r *Report) facts() []fact {
 		{"replicator", r.Tool},
 		{"source", r.Source.String()},
 		{"target", r.Target.String()},
-		{"fence LSN", r.FenceLSN.String()},
-		{"consistent LSN", r.ConsistentLSN.String()},
-		{"tables", r.counted()},
-		{"sequences set", status.Count(int64(r.Sequences))},
 	}
+	set := "sequences set"
+	if r.Rehearsal {
+		set = "sequences to set"
+	}
+	for _, p := range []struct {
+		name string
+		lsn  wal.LSN
+	}{{"fence LSN", r.FenceLSN}, {"consistent LSN", r.ConsistentLSN}, {"rehearsed up to", r.RehearsedLSN}} {
+		if !p.lsn.IsZero() {
+			list = append(list, fact{p.name, p.lsn.String()})
+		}
+	}
+	list = append(list, fact{"tables", r.counted()}, fact{set, status.Count(int64(r.Sequences))})
 	for _, name := range slices.Sorted(maps.Keys(r.MissedRows)) {
 		list = append(list, fact{"missed rows in " + name, status.Count(r.MissedRows[name])})
 	}
@@ -94,6 +131,9 @@ func (d Database) String() string {
 
 // counted says how many tables were compared and how that went.
 func (r *Report) counted() string {
+	if len(r.Tables) == 0 {
+		return "none was compared"
+	}
 	var rows, bytes int64
 	compared, late := 0, 0
 	for _, t := range r.Tables {

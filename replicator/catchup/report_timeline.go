@@ -29,6 +29,7 @@ type bar struct {
 	X, Width    string // numbers of the SVG
 	TookX       string
 	Skipped     bool
+	Failed      bool
 }
 
 type tick struct {
@@ -56,7 +57,7 @@ func newTimeline(r *Report) timeline {
 		left, right := x(began), x(began+s.Seconds)
 		y := axisHeight + i*rowHeight
 		t.Bars = append(t.Bars, bar{
-			Label: s.Name, Took: s.took(), Y: y + 4, TextY: y + 17, Skipped: s.Skipped,
+			Label: s.Name, Took: s.took(), Y: y + 4, TextY: y + 17, Skipped: s.Skipped, Failed: s.Failed,
 			X: number(left), Width: number(max(right-left, 1)), TookX: number(max(right, left+1) + 6),
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 // fence: a failed gate or comparison, the timeout, the end of ctx. It may be repeated at any
 // time; steps that are through are found through.
 func Run(ctx context.Context, job Job, o Options, report *Report, tell func(Event)) error {
-	r := &run{job: job, o: o, report: report, tell: tell}
+	o.defaults()
+	r := &run{job: job, o: o, report: report, tell: tell, fenced: o.Fenced && !o.Rehearsal}
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
 	err := r.all(ctx)
@@ -99,6 +101,33 @@ func (r *run) all(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
+	if r.o.Rehearsal {
+		return r.predict(ctx)
+	}
+	return nil
+}
+
+// predict sums up what a catch-up is expected to take: steps that the rehearsal did as long as they took,
+// the others as the job has measured.
+func (r *run) predict(ctx context.Context) error {
+	list, err := r.job.Predict(ctx, r.late, r.toCompare(), r.o.Verify == VerifyChanged)
+	if err != nil {
+		return fmt.Errorf("predict: %w", err)
+	}
+	for _, s := range r.report.Steps {
+		i := slices.IndexFunc(list, func(p Prediction) bool { return p.Step == s.Name })
+		switch {
+		case i >= 0:
+			r.report.Predictions = append(r.report.Predictions, list[i])
+		case !s.Skipped:
+			r.report.Predictions = append(r.report.Predictions, Prediction{s.Name, s.Seconds, "as in this rehearsal"})
+		default:
+			r.report.Predictions = append(r.report.Predictions, Prediction{s.Name, -1, "no catch-up has done it before; not in the sum"})
+		}
+	}
+	for _, p := range r.report.Predictions {
+		r.report.Predicted += max(p.Seconds, 0)
+	}
 	return nil
 }
 
@@ -107,19 +136,25 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) (s
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	return r.timed(name, func() (string, error) { return do(ctx) })
+}
+
+// timed puts a step into the report, also one that fails.
+func (r *run) timed(name string, do func() (string, error)) error {
 	began := time.Now()
 	r.tell(Event{At: began.UTC(), Step: name, State: StepBegins})
-	detail, err := do(ctx)
+	detail, err := do()
 	took := time.Since(began).Seconds()
-	r.report.Steps = append(r.report.Steps, Step{Name: name, Started: began.UTC(), Seconds: took, Detail: detail})
 	if err != nil {
 		detail = err.Error()
 	}
-	r.tell(Event{At: time.Now().UTC(), Step: name, State: StepEnds, Seconds: took, Text: detail})
+	r.report.Steps = append(r.report.Steps, Step{Name: name, Started: began.UTC(), Seconds: took, Detail: detail, Failed: err != nil})
+	r.tell(Event{At: time.Now().UTC(), Step: name, State: StepEnds, Seconds: took, Text: detail, Failed: err != nil})
 	return err
 }
 
-// back lifts the fence after a failure before "open".
+// back lifts the fence after a failure before "open". That it could not be lifted is worse than what
+// went wrong before, and comes first.
 func (r *run) back(ctx context.Context, err error) error {
 	if !r.fenced {
 		return err
@@ -128,34 +163,12 @@ func (r *run) back(ctx context.Context, err error) error {
 		return fault.New(fault.CodeOf(err), fmt.Errorf("whether the target is open is not known: %w", err),
 			"the source stays fenced, so that never both take writes; run catchup again to finish, or with --abort to go back")
 	}
-	r.tell(Event{At: time.Now().UTC(), Step: "lift the fence", State: StepBegins})
-	began := time.Now()
-	if lerr := r.job.Lift(ctx); lerr != nil {
-		return fault.New(fault.Source, errors.Join(err, fmt.Errorf("lift the fence: %w", lerr)),
-			"the source still refuses writes: run catchup --abort when it can be reached")
+	lerr := r.timed("lift the fence", func() (string, error) { return "the source takes writes again", r.job.Lift(ctx) })
+	if lerr != nil {
+		return fault.New(fault.Source, fmt.Errorf("THE SOURCE STILL REFUSES WRITES, its fence could not be lifted: %w; it was to be lifted after: %w", lerr, err),
+			"run catchup --abort when the source can be reached")
 	}
-	took := time.Since(began).Seconds()
-	r.report.Steps = append(r.report.Steps, Step{Name: "lift the fence", Started: began.UTC(), Seconds: took})
-	r.tell(Event{At: time.Now().UTC(), Step: "lift the fence", State: StepEnds, Seconds: took, Text: "the source takes writes again"})
 	return err
-}
-
-func (r *run) gates(ctx context.Context) (string, error) {
-	var err error
-	if r.report.Source, r.report.Target, err = r.job.Facts(ctx); err != nil {
-		return "", err
-	}
-	if r.all_, err = r.job.Tables(ctx); err != nil {
-		return "", err
-	}
-	bytes, seconds := r.job.Lag()
-	if r.o.MaxLag == 0 {
-		r.o.MaxLag = DefaultMaxLag
-	}
-	if bytes > r.o.MaxLag {
-		return "", fault.New(fault.Preflight, fmt.Errorf("the target is %d MiB of WAL behind", bytes>>20), "wait until replicator status shows a smaller lag")
-	}
-	return fmt.Sprintf("lag %d KiB, %.1f s", bytes>>10, seconds), r.strangers(ctx)
 }
 
 // strangers warns of others on the target. They are no reason to refuse: what they have written the
@@ -193,7 +206,11 @@ func (r *run) drain(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	r.report.FenceLSN = lsn
+	if r.o.Rehearsal {
+		r.report.RehearsedLSN = lsn
+	} else {
+		r.report.FenceLSN = lsn
+	}
 	return "applied up to " + lsn.String(), nil
 }
 
@@ -207,9 +224,7 @@ func (r *run) lateTables(ctx context.Context) (string, error) {
 		for i := range r.late {
 			bytes += r.late[i].Bytes
 		}
-		compare := r.toCompare()
-		r.report.Predicted = r.job.Predict(r.late, compare).Seconds()
-		return fmt.Sprintf("%d tables with %d MiB would be copied, %d compared", len(r.late), bytes>>20, len(compare)), nil
+		return fmt.Sprintf("%d tables with %d MiB would be copied", len(r.late), bytes>>20), nil
 	}
 	rows, bytes, err := r.job.CopyLate(ctx, r.late)
 	return fmt.Sprintf("%d tables, %d rows, %d MiB", len(r.late), rows, bytes>>20), err

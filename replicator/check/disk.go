@@ -37,7 +37,7 @@ func (r *run) disk(ctx context.Context) error {
 }
 
 func (r *run) localDisk(heap int64) error {
-	free, err := freeBytes(r.o.Dir)
+	free, err := FreeBytes(r.o.Dir)
 	if err != nil {
 		return fmt.Errorf("look at the disk of --dir: %w", err)
 	}
@@ -59,8 +59,8 @@ func judgeDisk(free, heap int64) Finding {
 	return f
 }
 
-// freeBytes is what dir's file system has for us; dir need not exist yet.
-func freeBytes(dir string) (int64, error) {
+// FreeBytes is what dir's file system has for us; dir need not exist yet.
+func FreeBytes(dir string) (int64, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return 0, err

@@ -117,7 +117,7 @@ func TestJudgeDisk(t *testing.T) {
 			t.Errorf("%s free for %s: %+v, want %s", size(tt.free), size(tt.heap), f, tt.want)
 		}
 	}
-	if _, err := freeBytes(t.TempDir() + "/not/there/yet"); err != nil {
+	if _, err := FreeBytes(t.TempDir() + "/not/there/yet"); err != nil {
 		t.Error(err)
 	}
 }

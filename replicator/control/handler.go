@@ -41,8 +41,9 @@ type Request struct {
 	Verify   string        `json:"verify,omitempty"`
 	Rehearse bool          `json:"rehearse,omitempty"`
 	Abort    bool          `json:"abort,omitempty"` // only lift the fence of an interrupted attempt
-	MaxLag   int64         `json:"max_lag_bytes,omitempty"`
 	Timeout  time.Duration `json:"timeout_ns,omitempty"`
+
+	catchup.Gates
 
 	Operator catchup.Operator `json:"operator,omitzero"` // who asks, for the report
 }

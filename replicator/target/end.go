@@ -86,6 +86,7 @@ type State struct {
 // Facts is what is told of the target database.
 type Facts struct {
 	Name, ServerVersion, SystemID string // SystemID is "" where our role may not see it
+	Free                          int64  // bytes on the disk of its data directory; -1: not known
 
 	Site    schema.Site   // what decides on what can be carried
 	LeftOut []schema.Item // what of the schema could not be made, although it was tried

@@ -33,7 +33,7 @@ func (l *Local) Follow(ctx context.Context, cfg FollowConfig, src apply.Source) 
 
 // Facts implements End.
 func (l *Local) Facts(ctx context.Context) (Facts, error) {
-	var f Facts
+	f := Facts{Free: -1}
 	err := l.plain.use(ctx, func(c *pg.Conn) error {
 		row, err := c.Row(ctx, "SELECT current_database(), current_setting('server_version')")
 		if err != nil {
@@ -48,10 +48,10 @@ func (l *Local) Facts(ctx context.Context) (Facts, error) {
 		if f.LeftOut, err = l.leftOut(ctx, c); err != nil {
 			return err
 		}
-		f.SystemID, err = c.Value(ctx, "SELECT system_identifier FROM pg_control_system()")
-		if pg.State(err) == "42501" {
-			return nil
+		if f.Free, err = freeDisk(ctx, c); err != nil {
+			return err
 		}
+		f.SystemID, err = seen(c.Value(ctx, "SELECT system_identifier FROM pg_control_system()"))
 		return err
 	})
 	return f, err

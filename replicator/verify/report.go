@@ -29,6 +29,7 @@ type Report struct {
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended,omitzero"`
 	Outcome Outcome   `json:"outcome"`
+	Seconds float64   `json:"seconds"`               // of work: less than from start to end where it was killed between
 	Pause   float64   `json:"longest_pause_seconds"` // for which apply stood still
 	Tables  []Table   `json:"tables"`
 	Left    []string  `json:"left_out,omitempty"` // late tables: they are copied and compared at the fence

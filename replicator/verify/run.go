@@ -60,8 +60,10 @@ type Event struct {
 // error is of code fault.Mismatch when tables differ.
 func Run(ctx context.Context, job Job, o Options, report *Report, tell func(Event)) error {
 	r := &run{job: job, o: o, report: report, tell: tell}
+	began := time.Now()
 	err := r.all(ctx)
 	report.Ended = time.Now().UTC()
+	report.Seconds += time.Since(began).Seconds()
 	different := report.Different()
 	switch {
 	case err != nil && ctx.Err() != nil:
