@@ -22,8 +22,8 @@ var layers = [][]string{
 	{"replicator"},
 	{"bench/cluster", "bench/proxy", "bench/measure"},
 	{"bench/clinical"},
-	{"bench/clinical/workload"},
-	{"cmd/replicator", "bench/wan", "bench/verify", "bench/sizing"},
+	{"bench/clinical/workload", "bench/peer"},
+	{"cmd/replicator", "bench/wan", "bench/verify", "bench/sizing", "bench/copy", "bench/cdc", "bench/source"},
 }
 
 // TestImportsPointDownwards lists what every package imports and holds it against the table.

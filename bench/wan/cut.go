@@ -110,7 +110,7 @@ func (m *move) interrupt(ctx context.Context, out outage, away time.Duration) (m
 	case <-ctx.Done():
 		return nil, errors.Join(ctx.Err(), out.end(context.WithoutCancel(ctx), m))
 	}
-	stood, err := m.position(ctx)
+	stood, err := m.watcher.Position(ctx)
 	if err != nil {
 		return nil, err
 	}

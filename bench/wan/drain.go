@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"replicator/bench/measure"
+	"replicator/bench/peer"
 )
 
 // compareDrains asks how fast a backlog in the change log is applied, over the link and in process.
@@ -62,14 +63,14 @@ func (w *world) drain(ctx context.Context, l *link, near bool, rows int64) (v me
 	if err != nil {
 		return nil, fmt.Errorf("make a backlog: %w", err)
 	}
-	if err := m.target.StartAgain(ctx); err != nil {
+	if err := m.Target.StartAgain(ctx); err != nil {
 		return nil, err
 	}
 	if err := m.passes(ctx, backlog.from); err != nil {
 		return nil, err
 	}
 	// From here it drains; what the first windows took is before the clock and counted out.
-	first, err := m.position(ctx)
+	first, err := m.watcher.Position(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -95,10 +96,10 @@ func (m *move) pileUp(ctx context.Context, rows int64) (backlog span, wrote int6
 	if err = m.passes(ctx, backlog.from); err != nil {
 		return backlog, 0, err
 	}
-	if backlog.from, err = m.position(ctx); err != nil {
+	if backlog.from, err = m.watcher.Position(ctx); err != nil {
 		return backlog, 0, err
 	}
-	if err = m.target.Stop(ctx, "fast"); err != nil {
+	if err = m.Target.Stop(ctx, "fast"); err != nil {
 		return backlog, 0, err
 	}
 	stats, err := m.wards(ctx, 0, rows)
@@ -113,14 +114,14 @@ func (m *move) pileUp(ctx context.Context, rows int64) (backlog span, wrote int6
 
 // logged returns when the change log has everything up to a position, and so the source may forget it.
 func (m *move) logged(ctx context.Context, position int64) error {
-	c, err := m.source.open(ctx, sourceDB)
+	c, err := m.Source.Open(ctx, m.From)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	return until(ctx, func() (bool, error) {
+	return peer.Until(ctx, peer.Poll, func() (bool, error) {
 		v, err := c.Value(ctx, "SELECT count(*) FROM pg_replication_slots WHERE database = $1 AND confirmed_flush_lsn - '0/0' > $2::numeric",
 			sourceDB, fmt.Sprint(position))
-		return v == "1", errors.Join(err, m.engine.ended())
+		return v == "1", errors.Join(err, m.engine.Ended())
 	})
 }

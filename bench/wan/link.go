@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"replicator/bench/proxy"
@@ -108,6 +109,24 @@ func (l *link) pipe(ctx context.Context) (from, to *net.TCPConn, err error) {
 		return nil, nil, errors.Join(err, from.Close())
 	}
 	return from, to, nil
+}
+
+// join is pipe for programs at either site.
+func (l *link) join(ctx context.Context) (out, in *os.File, err error) {
+	from, to, err := l.pipe(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if out, err = file(from); err == nil {
+		in, err = file(to)
+	}
+	return out, in, err
+}
+
+// file takes the socket out of c, for a child.
+func file(c *net.TCPConn) (*os.File, error) {
+	f, err := c.File()
+	return f, errors.Join(err, c.Close())
 }
 
 // dial connects from within a namespace.

@@ -50,27 +50,3 @@ func TestChosen(t *testing.T) {
 		}
 	}
 }
-
-func TestDiffers(t *testing.T) {
-	t.Parallel()
-	want := state{rows: map[string]string{"a": "1 rows, hash 5", "b": "0 rows, hash "}, indexes: "3", constraints: "2"}
-	for _, tt := range []struct {
-		name string
-		got  state
-		bare bool
-		says string
-	}{
-		{"equal", want, false, ""},
-		{"other rows", state{map[string]string{"a": "1 rows, hash 6", "b": "0 rows, hash "}, "3", "2"}, true, "a: "},
-		{"no table", state{map[string]string{"a": "1 rows, hash 5"}, "3", "2"}, true, "b: "},
-		{"one table more", state{map[string]string{"a": "1 rows, hash 5", "b": "0 rows, hash ", "c": ""}, "3", "2"}, true, "3 tables"},
-		{"no index", state{want.rows, "2", "2"}, false, "2 indexes"},
-		{"no constraint", state{want.rows, "3", "0"}, false, "0 constraints"},
-		{"bare", state{want.rows, "0", "0"}, true, ""},
-	} {
-		err := want.differs(tt.got, tt.bare)
-		if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
-			t.Errorf("%s: %v", tt.name, err)
-		}
-	}
-}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"replicator/bench/measure"
-	"replicator/replicator/pg"
+	"replicator/bench/peer"
 )
 
 // subject is one way to move a database.
@@ -27,18 +27,14 @@ type subject struct {
 // move is one database on its way.
 type move struct {
 	*world
-	tool
-	link    *link
-	db      string // fresh on the target
-	scratch string // a directory for files of the tool
-	// sourceDSN is for who reads from the target's site, through the link.
-	sourceDSN string
+	*peer.Move // to a fresh database
+	link       *link
 
 	// Of replicator only. In process there is neither a service nor a host at which it is reached.
-	service *daemon
+	service *peer.Daemon
 	host    string
-	engine  *daemon  // that follows
-	watcher *pg.Conn // asks the target how far it is
+	engine  *peer.Daemon // that follows
+	watcher *peer.Reader // asks the target how far it is
 }
 
 // targetDB is made anew for every run.
@@ -61,28 +57,32 @@ func (w *world) try(ctx context.Context, s subject, l *link) (v measure.Values, 
 		return nil, err
 	}
 	m.rows(v, samples)
-	got, err := readState(ctx, w.target, m.db)
+	got, err := peer.ReadState(ctx, &w.target.Server, m.To)
 	if err != nil {
 		return nil, fmt.Errorf("look at the target: %w", err)
 	}
-	return v, w.want.differs(got, s.bare)
+	return v, w.want.Differs(got, s.bare)
 }
 
 func (w *world) newMove(ctx context.Context, l *link) (m *move, err error) {
-	m = &move{world: w, link: l, db: targetDB, tool: tool{logs: w.logs}}
-	if m.scratch, err = os.MkdirTemp(w.dir, "move-*"); err != nil {
+	m = &move{world: w, link: l, Move: &peer.Move{
+		Tool: &peer.Tool{Logs: w.logs, Join: l.join}, Source: &w.source.Server, Target: &w.target.Server, From: sourceDB, To: targetDB,
+		FromPlace: w.source.ns.place(), ToPlace: w.target.ns.place(),
+	}}
+	m.watcher = &peer.Reader{Server: m.Target, DB: m.To, SQL: peer.Applied}
+	if m.Scratch, err = os.MkdirTemp(w.dir, "move-*"); err != nil {
 		return nil, err
 	}
-	if err := w.target.createDatabase(ctx, m.db); err != nil {
+	if err := m.Target.Fresh(ctx, m.To); err != nil {
 		return nil, err
 	}
 	source, err := l.far(ctx, w.source.address())
 	if err != nil {
 		return nil, err
 	}
-	m.sourceDSN = dsnAt(source, sourceDB)
-	for _, s := range []*site{w.source, w.target} { // no run pays for what another one wrote
-		if err := s.exec(ctx, "postgres", "CHECKPOINT"); err != nil {
+	m.SourceDSN = dsnAt(source, sourceDB)
+	for _, s := range []*peer.Server{m.Source, m.Target} { // no run pays for what another one wrote
+		if err := s.Exec(ctx, "postgres", "CHECKPOINT"); err != nil {
 			return nil, err
 		}
 	}
@@ -96,7 +96,7 @@ func (m *move) end(ctx context.Context, s subject) (err error) {
 		}
 	}
 	m.link.close()
-	return errors.Join(err, m.target.dropDatabase(ctx, m.db), os.RemoveAll(m.scratch))
+	return errors.Join(err, m.Target.Drop(ctx, m.To), os.RemoveAll(m.Scratch))
 }
 
 // clock measures do; the samples are of what went over the wire to the target.
@@ -166,16 +166,16 @@ func (u usage) minus(v usage) usage {
 }
 
 func (m *move) usage() (u usage, err error) {
-	u.tools = time.Duration(m.used.Load())
-	for _, d := range []*daemon{m.engine, m.service} {
-		used, err := d.cpu()
+	u.tools = m.CPU()
+	for _, d := range []*peer.Daemon{m.engine, m.service} {
+		used, err := d.CPU()
 		if err != nil {
 			return u, fmt.Errorf("CPU time of replicator: %w", err)
 		}
 		u.tools += used
 	}
-	for _, s := range []*site{m.source, m.target} {
-		used, err := s.cpu()
+	for _, s := range []*peer.Server{m.Source, m.Target} {
+		used, err := s.CPU()
 		if err != nil {
 			return u, fmt.Errorf("CPU time of a server: %w", err)
 		}

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"replicator/bench/peer"
 )
 
 // netns is a network namespace that ip(8) knows by name.
@@ -60,6 +62,9 @@ func alive(pid int) bool {
 	_, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
 	return err == nil
 }
+
+// place is where programs run that are to run in n.
+func (n netns) place() peer.Place { return peer.Place{"ip", "netns", "exec", string(n)} }
 
 // enter puts the calling thread, which must be locked and never be used for anything else, into n.
 func (n netns) enter() error {

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"replicator/bench/measure"
+	"replicator/bench/peer"
 )
 
 // serviceAddress is where replicator serve listens at the target's site.
@@ -43,16 +44,16 @@ func (w *world) certificates(role string) []string {
 
 // serve starts the target end and returns when it listens.
 func serve(ctx context.Context, m *move) (err error) {
-	args := append([]string{"serve", "--target", m.target.SocketDSN(m.db), "--listen", serviceAddress,
-		"--dir", filepath.Join(m.scratch, "target")}, m.certificates("target")...)
-	if m.service, err = m.start(ctx, m.target.ns, args...); err != nil {
+	args := append([]string{m.program, "serve", "--target", m.TargetDSN(), "--listen", serviceAddress,
+		"--dir", filepath.Join(m.Scratch, "target")}, m.certificates("target")...)
+	if m.service, err = m.Start(ctx, m.ToPlace, args...); err != nil {
 		return err
 	}
 	if m.host, err = m.link.far(ctx, serviceAddress); err != nil {
 		return err
 	}
-	return until(ctx, func() (bool, error) {
-		if err := m.service.ended(); err != nil {
+	return peer.Until(ctx, peer.Poll, func() (bool, error) {
+		if err := m.service.Ended(); err != nil {
 			return false, err
 		}
 		c, err := dial(ctx, m.target.ns, serviceAddress)
@@ -68,35 +69,33 @@ func serve(ctx context.Context, m *move) (err error) {
 
 // sides are the flags that say where source and target are.
 func (m *move) sides() []string {
-	args := []string{"--source", m.source.SocketDSN(sourceDB), "--dir", m.jobDir()}
+	args := []string{"--source", m.Source.SocketDSN(m.From), "--dir", m.jobDir()}
 	if m.host == "" {
-		return append(args, "--target", m.target.SocketDSN(m.db))
+		return append(args, "--target", m.TargetDSN())
 	}
-	args = append(args, "--target-host", m.host, "--target-database", m.db)
+	args = append(args, "--target-host", m.host, "--target-database", m.To)
 	return append(args, m.certificates("source")...)
 }
 
-func (m *move) jobDir() string { return filepath.Join(m.scratch, "source") }
+func (m *move) jobDir() string { return filepath.Join(m.Scratch, "source") }
 
 // seedArgs copy all tables, also those without key.
 func (m *move) seedArgs(args ...string) []string {
-	return append(append([]string{"seed", "--no-key", "full"}, m.sides()...), args...)
+	return append(append([]string{m.program, "seed", "--no-key", "full"}, m.sides()...), args...)
 }
 
 // seed moves everything, up to the consistent point.
 func seed(ctx context.Context, m *move) error {
-	err := m.run(ctx, m.source.ns, append([]string{m.program}, m.seedArgs("--until", "consistent")...)...)
-	return errors.Join(err, m.service.ended())
+	err := m.Run(ctx, m.FromPlace, m.seedArgs("--until", "consistent")...)
+	return errors.Join(err, m.service.Ended())
 }
 
 // leave ends the engine, removes the job on both sides, and ends the service.
 func leave(ctx context.Context, m *move) error {
-	if m.watcher != nil {
-		_ = m.watcher.Close() // it only read
-	}
-	err := errors.Join(m.target.startIfDown(ctx), m.engine.stop())
+	m.watcher.Close()
+	err := errors.Join(m.Target.StartIfDown(ctx), m.engine.Stop())
 	if _, there := os.Stat(m.jobDir()); there == nil {
-		err = errors.Join(err, m.run(ctx, m.source.ns, append([]string{m.program, "cleanup", "--yes"}, m.sides()...)...))
+		err = errors.Join(err, m.Run(ctx, m.FromPlace, append([]string{m.program, "cleanup", "--yes"}, m.sides()...)...))
 	}
-	return errors.Join(err, m.service.stop())
+	return errors.Join(err, m.service.Stop())
 }

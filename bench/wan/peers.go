@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"os/exec"
-	"path/filepath"
 
 	"replicator/bench/measure"
+	"replicator/bench/peer"
 )
 
 // peers are the tools that people use. Each runs at the site where its users would run it, and in
@@ -30,49 +30,37 @@ func peers() []subject {
 		{
 			name: "native, indexes after", role: measure.Peer,
 			how:  "CREATE SUBSCRIPTION, 4 sync workers, all tables ready; then pg_restore -j2 --section=post-data",
-			move: func(ctx context.Context, m *move) error { return subscribe(ctx, m, false) }, clean: unsubscribe,
+			move: func(ctx context.Context, m *move) error { return m.Subscribe(ctx, false) }, clean: unsubscribe,
 		},
 		{
 			name: "native, indexes before", role: measure.Peer,
 			how:  "pg_restore of the whole schema but constraints NOT VALID; then CREATE SUBSCRIPTION, 4 sync workers, all tables ready",
-			move: func(ctx context.Context, m *move) error { return subscribe(ctx, m, true) }, clean: unsubscribe,
+			move: func(ctx context.Context, m *move) error { return m.Subscribe(ctx, true) }, clean: unsubscribe,
 		},
 	}
 	if _, err := exec.LookPath("pgcopydb"); err == nil {
 		all = append(all, subject{
 			name: "pgcopydb", role: measure.Peer,
 			how:  "pgcopydb clone --table-jobs 4 --index-jobs 2 at the target's site",
-			move: pgcopydb,
+			move: func(ctx context.Context, m *move) error { return m.PgCopyDB(ctx, 4, 2) },
 		})
 	}
 	return all
 }
 
-// restore is pg_restore into m's database, at the target's site, of its input or of what args name.
-func (m *move) restore(args ...string) stage {
-	argv := []string{m.client("pg_restore"), "--exit-on-error", "-d", m.target.SocketDSN(m.db)}
-	return at(m.target.ns, append(argv, args...)...)
-}
-
 func dumpFromTarget(ctx context.Context, m *move) error {
-	return m.pipeline(ctx, m.link, at(m.target.ns, m.client("pg_dump"), "-Fc", "-Z0", "-d", m.sourceDSN), m.restore())
-}
-
-func (m *move) dumpHere(args ...string) stage {
-	argv := []string{m.client("pg_dump"), "-Fc", "-d", m.source.SocketDSN(sourceDB)}
-	return at(m.source.ns, append(argv, args...)...)
+	return m.Pipeline(ctx, peer.At(m.ToPlace, m.Source.Client("pg_dump"), "-Fc", "-Z0", "-d", m.SourceDSN), m.Restore())
 }
 
 func dumpThroughPipe(ctx context.Context, m *move) error {
-	return m.pipeline(ctx, m.link, m.dumpHere(), m.restore())
+	return m.Pipeline(ctx, m.DumpHere(), m.Restore())
 }
 
 func dumpThroughZstd(ctx context.Context, m *move) error {
-	return m.pipeline(ctx, m.link, m.dumpHere("-Z0"), at(m.source.ns, "zstd", "-3", "-q", "-c"),
-		at(m.target.ns, "zstd", "-d", "-q", "-c"), m.restore())
+	return m.Pipeline(ctx, m.DumpHere("-Z0"), peer.At(m.FromPlace, zstd...), peer.At(m.ToPlace, unzstd...), m.Restore())
 }
 
-func pgcopydb(ctx context.Context, m *move) error {
-	return m.run(ctx, m.target.ns, "pgcopydb", "clone", "--source", m.sourceDSN, "--target", m.target.SocketDSN(m.db),
-		"--dir", filepath.Join(m.scratch, "pgcopydb"), "--table-jobs", "4", "--index-jobs", "2")
-}
+// What a stream passes at either site.
+var zstd, unzstd = []string{"zstd", "-3", "-q", "-c"}, []string{"zstd", "-d", "-q", "-c"}
+
+func unsubscribe(ctx context.Context, m *move) error { return m.Unsubscribe(ctx) }

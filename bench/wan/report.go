@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"replicator/bench/measure"
+	"replicator/bench/peer"
 )
 
 // columns of the tables.
@@ -32,7 +33,7 @@ var columns = []measure.Column{
 func (w *world) describe(ctx context.Context, r *measure.Report, o options) {
 	for name, args := range map[string][]string{
 		"postgres":   {w.source.BinDir() + "/postgres", "--version"},
-		"pg_dump":    {w.client("pg_dump"), "--version"},
+		"pg_dump":    {w.source.Client("pg_dump"), "--version"},
 		"pgcopydb":   {"pgcopydb", "--version"},
 		"zstd":       {"zstd", "--version"},
 		"replicator": {o.program, "version"},
@@ -46,10 +47,11 @@ func (w *world) describe(ctx context.Context, r *measure.Report, o options) {
 		durable = "off"
 	}
 	r.Fact("rows", "%.1f MB in COPY's binary format (raw MB in what follows), %.1f MB in its text format; %d tables, %s indexes, %s constraints; scale %g",
-		float64(w.raw)/1e6, float64(w.text)/1e6, len(w.want.rows), w.want.indexes, w.want.constraints, o.scale)
-	r.Fact("left out", "%s, which pgcopydb 0.10 fails on", exclusion)
+		float64(w.raw)/1e6, float64(w.text)/1e6, len(w.want.Rows), w.want.Indexes, w.want.Constraints, o.scale)
+	r.Fact("left out", "%s, which pgcopydb 0.10 fails on", peer.Exclusion)
+	set := settings()
 	r.Fact("servers", "shared_buffers %s, maintenance_work_mem %s, max_wal_size %s, autovacuum off, fsync %s",
-		settings["shared_buffers"], settings["maintenance_work_mem"], settings["max_wal_size"], durable)
+		set["shared_buffers"], set["maintenance_work_mem"], set["max_wal_size"], durable)
 	if cc, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
 		r.Fact("wire", "veth, tbf both ways, %s of queue, no segmentation offload, congestion control %s", queue, strings.TrimSpace(string(cc)))
 	}

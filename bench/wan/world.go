@@ -10,6 +10,7 @@ import (
 	"runtime"
 
 	"replicator/bench/measure"
+	"replicator/bench/peer"
 )
 
 // world is two sites, the wire between them, and what is to be moved.
@@ -23,7 +24,7 @@ type world struct {
 	source, target *site
 	capacity       map[int]capacity // by rate in Mbit/s
 
-	want state
+	want peer.State
 	raw  int64 // bytes of all rows in COPY's binary format
 	text int64 // and in its text format
 }
@@ -52,7 +53,7 @@ func openWorld(ctx context.Context, log *slog.Logger, o options) (w *world, err 
 		return w, err
 	}
 	log.Info("load the source", "scale", o.scale)
-	if err := load(ctx, w.source, o.scale); err != nil {
+	if err := peer.Hospital(ctx, &w.source.Server, sourceDB, o.scale); err != nil {
 		return w, fmt.Errorf("load the source: %w", err)
 	}
 	return w, w.look(ctx)
@@ -60,29 +61,20 @@ func openWorld(ctx context.Context, log *slog.Logger, o options) (w *world, err 
 
 // look takes down what the source has, and gives the target its roles.
 func (w *world) look(ctx context.Context) (err error) {
-	if w.want, err = readState(ctx, w.source, sourceDB); err != nil {
+	if w.want, err = peer.ReadState(ctx, &w.source.Server, sourceDB); err != nil {
 		return err
 	}
-	if w.raw, err = rowBytes(ctx, w.source, sourceDB, "binary"); err != nil {
+	if w.raw, err = peer.RowBytes(ctx, &w.source.Server, sourceDB, "binary"); err != nil {
 		return err
 	}
-	if w.text, err = rowBytes(ctx, w.source, sourceDB, "text"); err != nil {
+	if w.text, err = peer.RowBytes(ctx, &w.source.Server, sourceDB, "text"); err != nil {
 		return err
 	}
-	roles := filepath.Join(w.dir, "roles.sql")
-	var t tool
-	err = t.run(ctx, w.source.ns, w.client("pg_dumpall"), "--roles-only", "-f", roles, "-d", w.source.SocketDSN("postgres"))
-	if err == nil { // the role postgres is there already, which is the only complaint
-		err = t.run(ctx, w.target.ns, w.client("psql"), "-Xqf", roles, "-d", w.target.SocketDSN("postgres"))
-	}
-	if err != nil {
-		return fmt.Errorf("carry the roles: %w", err)
-	}
-	return nil
+	return peer.CarryRoles(ctx, &peer.Tool{}, &w.source.Server, &w.target.Server, filepath.Join(w.dir, "roles.sql"))
 }
 
-// client is a client program of the servers' version.
-func (w *world) client(name string) string { return filepath.Join(w.source.BinDir(), name) }
+// sourceDB is the database that is moved.
+const sourceDB = "clinic"
 
 // probes are tries to fill the wire; the best counts, the others met something else that ran.
 const probes = 3
