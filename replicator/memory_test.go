@@ -56,14 +56,14 @@ func (p *pair) mustApply(e *engine) {
 
 // memoryServers have room for the large values, and do not wait for disks.
 func memoryPair(t *testing.T) *pair {
-	settings := map[string]string{"max_wal_size": "8GB", "checkpoint_timeout": "1h", "wal_compression": "on"}
+	settings := map[string]string{"max_wal_size": "8GB", "checkpoint_timeout": "1h", "wal_compression": "on", "logical_decoding_work_mem": "4MB"}
 	p := newPair(t, server(t, "memory source", cluster.Config{Settings: settings}), server(t, "memory target", cluster.Config{Settings: settings}))
 	p.o.ChunkBytes = 0
 	return p
 }
 
 // TestMemoryOfLargeTransaction applies one transaction of many narrow rows: inserts, then updates
-// that move every key, then deletes.
+// that move every key, then deletes. Its rows come while it runs, and the source spills none.
 func TestMemoryOfLargeTransaction(t *testing.T) {
 	p := memoryPair(t)
 	p.exec(p.source, "CREATE TABLE narrow (id int PRIMARY KEY, v int)")
@@ -72,11 +72,24 @@ func TestMemoryOfLargeTransaction(t *testing.T) {
 	e.mustStayBelow(mostResident, "idle")
 	for _, sql := range []string{
 		fmt.Sprintf("INSERT INTO narrow SELECT i, i FROM generate_series(1, %d) i", largeTransaction),
-		fmt.Sprintf("BEGIN; UPDATE narrow SET v = v + 1 WHERE id %% 4 = 0; UPDATE narrow SET id = -id WHERE id <= %d; DELETE FROM narrow WHERE id %% 3 = 0; COMMIT", largeTransaction/10),
+		fmt.Sprintf("UPDATE narrow SET v = v + 1 WHERE id %% 4 = 0; UPDATE narrow SET id = -id WHERE id <= %d; DELETE FROM narrow WHERE id %% 3 = 0", largeTransaction/10),
 	} {
-		p.exec(p.source, sql)
+		c := p.connect(p.source)
+		if err := c.Exec(t.Context(), "BEGIN; "+sql); err != nil {
+			t.Fatal(err)
+		}
+		p.awaitSpool(e, largeTransaction/10)
+		e.mustStayBelow(mostResident, "not committed: "+sql)
+		if err := c.Exec(t.Context(), "COMMIT"); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
 		p.mustApply(e)
 		e.mustStayBelow(mostResident, sql)
+	}
+	e.terminate() // the walsender has told its numbers when it is gone
+	if streamed, spilled := p.streamed(); streamed < 2 || spilled > 0 {
+		t.Errorf("%d transactions were streamed, %d spilled", streamed, spilled)
 	}
 	p.compare()
 }
