@@ -31,12 +31,9 @@ type Limits struct {
 // Cut makes the chunks of t. It reads a sample of the key from the source and nothing else, under no
 // lasting snapshot: bounds need not be exact, only in order.
 func Cut(ctx context.Context, conn *pg.Conn, t *Table, lim Limits) ([]Chunk, error) {
-	if lim.Bytes == 0 {
-		lim.Bytes = DefaultBytes
-	}
-	n := int((t.Bytes + lim.Bytes/2) / lim.Bytes)
-	if n < 2 || t.Pages < 2 {
-		return []Chunk{{Table: t.Ordinal, Kind: Whole}}, nil
+	n := count(t, lim)
+	if n < 2 {
+		return CutUnderOne(t, lim), nil
 	}
 	if t.Identity == IdentityKey && Ordered(t.Columns[t.Column(t.Key[0])].OID, lim.Text) {
 		bounds, err := keyBounds(ctx, conn, t, n)
@@ -48,6 +45,26 @@ func Cut(ctx context.Context, conn *pg.Conn, t *Table, lim Limits) ([]Chunk, err
 		}
 	}
 	return blocks(t, n), nil
+}
+
+// CutUnderOne makes the chunks of a table that is read under one snapshot, whatever its key: so its
+// changes can be judged without a look at their rows.
+func CutUnderOne(t *Table, lim Limits) []Chunk {
+	if n := count(t, lim); n > 1 {
+		return blocks(t, n)
+	}
+	return []Chunk{{Table: t.Ordinal, Kind: Whole}}
+}
+
+// count is how many chunks a table of that size makes.
+func count(t *Table, lim Limits) int {
+	if lim.Bytes == 0 {
+		lim.Bytes = DefaultBytes
+	}
+	if t.Pages < 2 {
+		return 1
+	}
+	return max(1, int((t.Bytes+lim.Bytes/2)/lim.Bytes))
 }
 
 // ranges makes one chunk more than there are bounds, the first and the last open-ended, so that

@@ -66,7 +66,10 @@ func (j *job) applyOnce(ctx context.Context, until string, stop wal.LSN, filtere
 	if filtered {
 		// The marker must be met again even if its transaction is applied already.
 		keep = j.marker.LSN
-		from, cfg.Chunks = min(from, keep), j.chunks
+		from, cfg.Chunks, cfg.Skip = min(from, keep), j.judged(), j.passed()
+		if noted, any := j.noted(); any {
+			keep = min(keep, noted)
+		}
 	}
 	src, err := j.changes.Reader(from)
 	if err != nil {

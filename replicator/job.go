@@ -78,6 +78,8 @@ type job struct {
 	seen    sightings  // others on the target
 	rates   rates      // what was measured, for predictions
 	looking sync.Mutex // one look at the planned tables at a time
+
+	resync *resyncRecord // nil, or tables that are taken through again
 }
 
 // markerSeen is a marker of ours that the target has applied everything before.

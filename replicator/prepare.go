@@ -42,6 +42,9 @@ func (j *job) takeOver(ctx context.Context) error {
 		return errors.Join(j.setPhase(status.Open), errEnd)
 	}
 	j.applied = st.Applied
+	if st.Receipts, err = j.takeAway(ctx, st.Receipts); err != nil {
+		return err
+	}
 	if err := j.store.ReplaceReceipts(st.Receipts); err != nil {
 		return err
 	}
@@ -64,12 +67,17 @@ func (j *job) takeOver(ctx context.Context) error {
 // longer judged by snapshots, and what it lacks is gone from the change log.
 func (j *job) holdsConsistent(applied wal.LSN) error {
 	var c consistentRecord
-	if found, err := j.store.Get(keyConsistent, &c); err != nil || !found {
+	found, err := j.store.Get(keyConsistent, &c)
+	if err != nil || !found && j.resync == nil {
 		return err
+	}
+	if !found {
+		c.LSN = j.resync.Consistent
 	}
 	whole := applied >= c.LSN
 	for i := range j.planned {
-		whole = whole && (j.planned[i].Late() || !slices.Contains(j.received[i], false))
+		t := &j.planned[i]
+		whole = whole && (t.Late() || !found && j.resyncs(t) || !slices.Contains(j.received[i], false))
 	}
 	if whole {
 		return nil
@@ -115,13 +123,7 @@ func (j *job) prepareSchema(ctx context.Context) error {
 // planSchema dumps the schema of what sel means and orders the work that it takes. The dump is kept
 // for whoever wants to look at it, but not in a job with a key file.
 func (j *job) planSchema(ctx context.Context, file string, sel schema.Selection, tables []chunker.Table) (work *schema.Work, err error) {
-	archive := filepath.Join(j.o.Dir, file)
-	defer func() { err = errors.Join(err, j.forgetDump(archive)) }()
-	tools, err := schema.Dump(ctx, schema.DumpConfig{DSN: j.o.Source, File: archive, Selection: sel})
-	if err != nil {
-		return nil, err
-	}
-	entries, err := schema.Entries(ctx, tools.Restore, archive)
+	entries, err := j.dumpSchema(ctx, file, sel)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +137,16 @@ func (j *job) planSchema(ctx context.Context, file string, sel schema.Selection,
 		return nil, err
 	}
 	return schema.Plan(entries, tables, facts)
+}
+
+func (j *job) dumpSchema(ctx context.Context, file string, sel schema.Selection) (entries []schema.Entry, err error) {
+	archive := filepath.Join(j.o.Dir, file)
+	defer func() { err = errors.Join(err, j.forgetDump(archive)) }()
+	tools, err := schema.Dump(ctx, schema.DumpConfig{DSN: j.o.Source, File: archive, Selection: sel})
+	if err != nil {
+		return nil, err
+	}
+	return schema.Entries(ctx, tools.Restore, archive)
 }
 
 // stepsAfterRows counts the index and constraint steps that status shows.

@@ -118,6 +118,9 @@ func (j *job) order(ctx context.Context, g *errgroup.Group, action func(context.
 	} else if err := j.consistentPhase(ctx, consistent); err != nil {
 		return err
 	}
+	if err := j.resynced(); err != nil {
+		return err
+	}
 	if j.o.Until == "consistent" && action == nil {
 		return nil
 	}
@@ -183,12 +186,12 @@ func (j *job) copyPhase(ctx context.Context) (consistentRecord, error) {
 	x, xctx := j.newIndexer(ctx)
 	var tables []*chunker.Table
 	for i := range j.tables {
-		if !j.tables[i].Late() {
+		if t := &j.tables[i]; !t.Late() && j.resyncs(t) {
 			tables = append(tables, &j.tables[i])
 		}
 	}
 	move := j.copyTables
-	if j.reuses {
+	if j.reuses && (j.resync == nil || j.resync.All) {
 		move = j.adoptTables
 	}
 	err := move(xctx, tables, func(t *chunker.Table) { x.table(xctx, t) })

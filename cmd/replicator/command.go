@@ -26,7 +26,7 @@ type action func(ctx context.Context, args []string) error
 // commands are in the order in which a DBA meets them.
 func commands() []command {
 	return []command{
-		checkCommand(), benchCommand(), sqlCommand(), seedCommand(), serveCommand(), keysCommand(), statusCommand(), setCommand(), verifyCommand(), catchupCommand(), cleanupCommand(),
+		checkCommand(), benchCommand(), sqlCommand(), seedCommand(), serveCommand(), keysCommand(), statusCommand(), setCommand(), verifyCommand(), resyncCommand(), catchupCommand(), cleanupCommand(),
 		reportCommand(), demoCommand(), versionCommand(), helpCommand(),
 	}
 }

@@ -38,6 +38,8 @@ type applier struct {
 	since    int64     // transactions with row changes since the last marker
 	found    bool      // Config.Until was met
 
+	passed map[uint32]bool // by relation id: whether the running transaction's changes are passed over
+
 	fold folder
 	exec executor
 	miss map[int]int64 // of the transaction under way on the target
@@ -51,7 +53,7 @@ func Run(ctx context.Context, cfg Config, src Source) (Result, error) {
 	if err := cfg.validate(); err != nil {
 		return Result{}, err
 	}
-	a := &applier{cfg: cfg, in: newIntake(), relations: newRelations(cfg.Tables), miss: map[int]int64{}}
+	a := &applier{cfg: cfg, in: newIntake(), relations: newRelations(cfg.Tables), miss: map[int]int64{}, passed: map[uint32]bool{}}
 	a.report = newReporter(a.warnMissed)
 	a.fold.init(&a.win)
 	if err := a.connect(ctx); err != nil {

@@ -67,6 +67,7 @@ func (a *applier) begin() error {
 	}
 	b := &a.msg.Begin
 	a.inside = true
+	clear(a.passed)
 	a.tx = transaction{
 		xid: b.XID, commit: b.FinalLSN, time: b.Time, frame: len(a.win.frames) - 1,
 		// Positions stand between records, so a commit record that begins below one ends at

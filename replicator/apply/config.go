@@ -35,6 +35,9 @@ type Config struct {
 
 	Tables []chunker.Table
 	Filter Filter // nil: every change is due
+	// Skip are relations, by their ids in the stream, whose changes are passed over whatever they are:
+	// tables that are gone from the source and from the target.
+	Skip   []uint32
 	Limits Limits
 	// Until is the content of a marker: Run returns once the window that ends with it has been
 	// committed. A marker that the target had already passed when Run began ends it as well, if

@@ -12,6 +12,9 @@ import (
 // collectRow appends the row change in a.msg if it is due.
 func (a *applier) collectRow(ctx context.Context) error {
 	m := &a.msg
+	if a.passes(m.RelationID) {
+		return nil
+	}
 	rel, err := a.relation(ctx, m.RelationID)
 	if err != nil {
 		return fmt.Errorf("transaction committed at %s: %w", a.tx.commit, err)

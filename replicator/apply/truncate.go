@@ -27,6 +27,9 @@ type part struct {
 func (a *applier) collectTruncate(ctx context.Context) error {
 	t := &truncate{restart: a.msg.RestartIdentity}
 	for _, id := range a.msg.Relations {
+		if a.passes(id) {
+			continue
+		}
 		rel, err := a.relation(ctx, id)
 		if err != nil {
 			return err

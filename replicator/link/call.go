@@ -98,8 +98,9 @@ type followBegin struct {
 	Chunks [][]chunker.Chunk `json:"chunks,omitempty"`
 	Until  string            `json:"until,omitempty"`
 	Stop   wal.LSN           `json:"stop"`
+	Skip   []uint32          `json:"skip,omitempty"`
 }
 
 func (f *followBegin) config() target.FollowConfig {
-	return target.FollowConfig{Tables: f.Tables, Chunks: f.Chunks, Until: f.Until, Stop: f.Stop}
+	return target.FollowConfig{Tables: f.Tables, Chunks: f.Chunks, Until: f.Until, Stop: f.Stop, Skip: f.Skip}
 }

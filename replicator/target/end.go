@@ -127,7 +127,8 @@ type Side interface {
 // FollowConfig says which changes are applied and how far.
 type FollowConfig struct {
 	Tables []chunker.Table   // published tables
-	Chunks [][]chunker.Chunk // by Table.Ordinal; nil after the consistent point: every change is due
+	Chunks [][]chunker.Chunk // by Table.Ordinal; nil after the consistent point: every change is due, as of a table whose list is nil
+	Skip   []uint32          // relations whose changes are passed over: tables that are gone from the source
 	Until  string            // content of the marker at which to return
 	Stop   wal.LSN           // unless zero: end of the commit after which to return
 	Report func(apply.Progress)

@@ -1,0 +1,158 @@
+package replicator_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"replicator/bench/cluster"
+	"replicator/replicator"
+	"replicator/replicator/fault"
+	"replicator/replicator/status"
+)
+
+// resync takes tables through again, in this process.
+func (p *pair) resync(tables ...string) ([]replicator.Resynced, error) {
+	return replicator.Resync(p.t.Context(), replicator.ResyncOptions{Dir: p.o.Dir, Tables: tables})
+}
+
+func (p *pair) mustResync(tables ...string) []replicator.Resynced {
+	p.t.Helper()
+	done, err := p.resync(tables...)
+	if err != nil {
+		p.t.Fatalf("resync %s: %v\nhint: %s", tables, err, fault.HintOf(err))
+	}
+	return done
+}
+
+// TestResync changes tables of every kind under load, takes them through again, and opens the target:
+// both sides must be equal, in their schema too, and no table but those may have been read again.
+func TestResync(t *testing.T) {
+	seed := seedOf(t)
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, hammerSchema+hammerRows(2000)+resyncSchema)
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	h := startHammer(t, p.source, seed, 2, 2000)
+	h.mustCommit(t, 100)
+	p.exec(p.source, resyncStatements)
+	<-e.gone
+	if e.code != int(fault.Preflight) {
+		t.Fatalf("engine ended with %d:\n%s", e.code, e.out)
+	}
+	h.mustCommit(t, 100)
+	before := p.receipts()
+	if _, err := p.resync("h.named"); fault.CodeOf(err) != fault.Preflight || !strings.Contains(err.Error(), "h.patient") {
+		t.Errorf("others that have changed: %v", err)
+	}
+	done := p.mustResync("h.named", "h.patient", "h.visit", "h.obs_1", "h.pair", "h.kept", "h.parent", "h.dropped", "h.again", "h.serial", "h.leaf_1")
+	again := map[string]bool{}
+	for _, r := range done {
+		again[r.Table] = true
+		if wantGone := r.Table == "h.dropped"; r.Gone != wantGone || r.Late != (r.Table == "h.again") || r.Table == "h.encounter" && r.Rows == 0 {
+			t.Errorf("resync says %+v", r)
+		}
+	}
+	for _, name := range []string{"h.encounter", "h.heir", "h.obs_4", "h.obs_8"} { // renamed, and of trees whose columns have changed
+		if !again[name] {
+			t.Errorf("%s was not taken through again", name)
+		}
+	}
+	for name, receipt := range p.receipts() {
+		if was, ok := before[name]; ok && (was == receipt) == again[name] {
+			t.Errorf("%s: receipts were %s, are %s", name, was, receipt)
+		}
+	}
+	e = startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	h.mustCommit(t, 100)
+	h.stop()
+	report := p.mustCatchup()
+	<-e.gone
+	if len(report.MissedRows) > 0 {
+		t.Errorf("changes that found no row: %v", report.MissedRows)
+	}
+	p.compare()
+	p.compareSequences()
+	p.compareSchema()
+}
+
+// receipts are when the chunks of each table were written, by the names that status has.
+func (p *pair) receipts() map[string]string {
+	p.t.Helper()
+	s, err := replicator.ReadStatus(p.t.Context(), p.o.Dir, "")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c := p.connect(p.target)
+	defer c.Close()
+	rows, err := c.Query(p.t.Context(), "SELECT tbl, string_agg(chunk || ' ' || written, ',' ORDER BY chunk) FROM replicator.receipt GROUP BY tbl")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	list := map[string]string{}
+	for _, r := range rows {
+		n, err := strconv.Atoi(r[0])
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		list[s.Tables[n].Name] = r[1]
+	}
+	return list
+}
+
+const resyncSchema = `
+CREATE TABLE h.patient (id bigint PRIMARY KEY, name text, born date, UNIQUE (name));
+CREATE INDEX patient_born ON h.patient (born);
+CREATE TABLE h.visit (id bigserial PRIMARY KEY, patient bigint REFERENCES h.patient, note text);
+CREATE TABLE h.bill (id bigserial PRIMARY KEY, patient bigint NOT NULL REFERENCES h.patient ON DELETE CASCADE, visit bigint REFERENCES h.visit);
+CREATE VIEW h.young AS SELECT id, name FROM h.patient WHERE born > '2000-01-01';
+CREATE VIEW h.youngest AS SELECT max(id) AS id FROM h.young;
+CREATE MATERIALIZED VIEW h.years AS SELECT extract(year FROM born) AS year, count(*) AS n FROM h.patient GROUP BY 1;
+CREATE UNIQUE INDEX years_year ON h.years (year);
+GRANT SELECT ON h.young TO ward;
+COMMENT ON VIEW h.young IS 'the young ones';
+CREATE TRIGGER patient_audit AFTER UPDATE ON h.patient FOR EACH ROW EXECUTE FUNCTION h.audit_fn();
+INSERT INTO h.patient SELECT i, 'CANARY-7f3a9 ' || i, '1930-01-01'::date + i * 30 FROM generate_series(1, 1000) i;
+INSERT INTO h.visit (patient, note) SELECT 1 + i % 1000, 'CANARY-7f3a9' FROM generate_series(1, 3000) i;
+INSERT INTO h.bill (patient, visit) SELECT 1 + i % 1000, i FROM generate_series(1, 500) i;
+CREATE TABLE h.kept (id int PRIMARY KEY, v text);
+INSERT INTO h.kept SELECT i, 'CANARY-7f3a9' FROM generate_series(1, 100) i;
+CREATE TABLE h.parent (id int PRIMARY KEY, v text);
+CREATE TABLE h.heir (PRIMARY KEY (id), w int) INHERITS (h.parent);
+INSERT INTO h.parent SELECT i, 'CANARY-7f3a9' FROM generate_series(1, 100) i;
+INSERT INTO h.heir SELECT i, 'CANARY-7f3a9', i FROM generate_series(101, 200) i;
+CREATE TABLE h.dropped (id int PRIMARY KEY);
+CREATE TABLE h.again (id int PRIMARY KEY);
+INSERT INTO h.again SELECT i FROM generate_series(1, 10) i;
+CREATE TABLE h.serial (id serial PRIMARY KEY, v text);
+INSERT INTO h.serial (v) SELECT 'CANARY-7f3a9' FROM generate_series(1, 50);
+CREATE TABLE h.tree (id int PRIMARY KEY) PARTITION BY LIST (id);
+CREATE TABLE h.leaf_1 PARTITION OF h.tree FOR VALUES IN (1, 2, 3);
+CREATE TABLE h.leaf_2 PARTITION OF h.tree FOR VALUES IN (4, 5, 6);
+INSERT INTO h.tree SELECT i FROM generate_series(1, 6) i;
+`
+
+// resyncStatements end with rows under the new columns, so that the stream has both.
+const resyncStatements = `
+ALTER TABLE h.named ADD w text DEFAULT 'CANARY-7f3a9';
+ALTER TABLE h.patient ADD COLUMN ward int, DROP CONSTRAINT patient_name_key;
+CREATE OR REPLACE VIEW h.young AS SELECT id, name, ward FROM h.patient WHERE born > '2000-01-01';
+CREATE UNIQUE INDEX patient_name ON h.patient (name, born);
+UPDATE h.patient SET ward = id % 7;
+ALTER TABLE h.visit RENAME TO encounter;
+ALTER TABLE h.encounter RENAME COLUMN note TO remark;
+INSERT INTO h.encounter (patient, remark) VALUES (7, 'CANARY-7f3a9 new');
+ALTER TABLE h.obs ADD unit text;
+ALTER TABLE h.pair DROP n;
+ALTER TABLE h.pair ADD n int;
+ALTER TABLE h.kept ALTER v TYPE text USING v || ' rewritten';
+ALTER TABLE h.parent ADD x int DEFAULT 3;
+DROP TABLE h.dropped;
+DROP TABLE h.again;
+CREATE TABLE h.again (id int PRIMARY KEY, v text);
+INSERT INTO h.again SELECT i, 'CANARY-7f3a9' FROM generate_series(1, 20) i;
+ALTER TABLE h.serial ALTER id TYPE bigint;
+ALTER TABLE h.tree DETACH PARTITION h.leaf_1;
+UPDATE h.leaf_1 SET id = 10 WHERE id = 3;
+`
