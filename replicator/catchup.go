@@ -103,7 +103,11 @@ func (j *job) catchup(ctx context.Context, req control.Request, tell func(catchu
 	}
 	f := &finisher{job: j, lookups: newLender(j.source, j.o.Jobs)}
 	defer f.lookups.close()
+	defer f.giveTurnBack()
 	if open, err := f.foundOpen(ctx); err != nil || open {
+		return nil, err
+	}
+	if err := j.objectsReady(ctx); err != nil {
 		return nil, err
 	}
 	key, err := j.reportKey() // before anything is fenced: a report that cannot be signed is a bad end

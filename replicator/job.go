@@ -73,6 +73,8 @@ type job struct {
 	moved   chan struct{} // closed and replaced when applied or the markers move
 	markers map[string]markerSeen
 
+	objects *objects // the rounds of large objects
+
 	endVerify context.CancelCauseFunc // of the last verification
 
 	seen    sightings  // others on the target
@@ -106,6 +108,7 @@ func open(ctx context.Context, o Options, create bool) (*job, error) {
 		return nil, err
 	}
 	j := &job{o: o, log: o.Logger, key: key, store: store, moved: make(chan struct{}), following: make(chan struct{}), holds: make(chan hold), still: make(chan struct{}), opened: make(chan struct{}), markers: map[string]markerSeen{}}
+	j.objects = newObjects(j)
 	if err := j.load(ctx, create); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

@@ -42,6 +42,11 @@ type Options struct {
 	Streaming string   // "on" has large transactions come while they run, "off" at their commit; "" is as before, "on" at first
 	Until     string   // "" follows; "copied" or "consistent" ends there
 
+	// LargeObjects says whether they are moved: "yes", "no", or "auto" as pg_dump does: unless tables or
+	// schemas are named.
+	LargeObjects string
+	ObjectsEvery time.Duration // pause between two rounds of them; 0 goes by how long a round takes
+
 	Slot        string // "" derives it from the database's name
 	Publication string // "" is the slot's name
 	LogBudget   int64  // bytes of change log at which we stop confirming; 0 is none
@@ -91,6 +96,9 @@ func (o *Options) Validate() error {
 	if o.ChunkBytes == 0 {
 		o.ChunkBytes = chunker.DefaultBytes
 	}
+	if o.LargeObjects == "" {
+		o.LargeObjects = "auto"
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -101,11 +109,17 @@ func (o *Options) Validate() error {
 		oneOf("no-key", o.NoKey, "late", "full"),
 		oneOf("confirm", o.Confirm, "synced", "applied"),
 		oneOf("streaming", o.Streaming, "", "on", "off"),
+		oneOf("large-objects", o.LargeObjects, "auto", "yes", "no"),
 		oneOf("until", o.Until, "", "copied", "consistent"),
 		positive("jobs", o.Jobs), positive("index-jobs", o.IndexJobs),
 		required("dir", o.Dir), parses("source", o.Source), parses("target", o.Target),
 		o.Link.validate(o.Target), validJob(o.Name),
 	), "see replicator seed --help")
+}
+
+// carriesLargeObjects is what "auto" means.
+func (o *Options) carriesLargeObjects() bool {
+	return o.LargeObjects == "yes" || o.LargeObjects == "auto" && len(o.Select.Tables)+len(o.Select.Schemas) == 0
 }
 
 func oneOf(flag, have string, want ...string) error {

@@ -30,6 +30,8 @@ type record struct {
 	Select      schema.Selection `json:"select"`
 	ChunkBytes  int64            `json:"chunk_bytes"`
 	SearchPath  string           `json:"search_path"` // of the source database
+
+	LargeObjects bool `json:"large_objects,omitempty"` // they are moved
 }
 
 // Names of what the store holds besides the plan and the receipts.
@@ -59,6 +61,7 @@ const (
 	keyStreaming  = "streaming" // what --streaming was last
 	keyRates      = "rates"     // what was measured, for predictions
 	keyTouches    = "touches"   // what was proved equal, and how far the notes of changed rows go
+	keyObjects    = "objects"   // what was found equal of the large objects
 )
 
 // slotRecord is written before the slot is made and completed after it.
@@ -94,7 +97,7 @@ func newRecord(ctx context.Context, o *Options) (record, error) {
 	}
 	r := record{
 		Job: name, Created: time.Now().UTC(), Slot: o.Slot, Publication: o.Publication,
-		NoKey: o.NoKey, Select: o.Select, ChunkBytes: o.ChunkBytes,
+		NoKey: o.NoKey, Select: o.Select, ChunkBytes: o.ChunkBytes, LargeObjects: o.carriesLargeObjects(),
 		Source: withoutPassword(o.Source), Target: withoutPassword(o.Target), Link: o.Link.reach(),
 	}
 	cfg, err := pg.ParseDSN(o.Source)
@@ -167,8 +170,10 @@ func (r *record) resume(o *Options) error {
 	}
 	for _, c := range []struct{ flag, was, is string }{
 		{"job", r.Job, o.Name}, {"slot-name", r.Slot, o.Slot}, {"publication", r.Publication, o.Publication}, {"no-key", r.NoKey, o.NoKey},
+		{"large-objects", yesNo(r.LargeObjects), o.LargeObjects},
 	} {
-		if c.is != "" && c.is != c.was && !(c.flag == "no-key" && c.is == "late") {
+		byDefault := c.flag == "no-key" && c.is == "late" || c.flag == "large-objects" && c.is == "auto"
+		if c.is != "" && c.is != c.was && !byDefault {
 			return fault.New(fault.Usage, fmt.Errorf("job %s was begun with --%s %s", r.Job, c.flag, c.was),
 				"leave it as it was, or begin a new job in another --dir")
 		}
@@ -178,6 +183,13 @@ func (r *record) resume(o *Options) error {
 			"leave it as it was, or begin a new job in another --dir")
 	}
 	return nil
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 // resumeTarget finds the target end where the job left it, unless this run names it. A job may move

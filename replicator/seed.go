@@ -109,9 +109,13 @@ func (j *job) order(ctx context.Context, g *errgroup.Group, action func(context.
 	g.Go(func() error { return j.stream(ctx) })
 	g.Go(func() error { return j.watch(ctx) })
 	g.Go(func() error { return j.watchTarget(ctx) })
+	g.Go(func() error { return j.objects.run(ctx) })
 	consistent, err := j.copyPhase(ctx)
-	if err != nil || j.o.Until == "copied" && action == nil {
+	if err != nil {
 		return err
+	}
+	if j.o.Until == "copied" && action == nil {
+		return j.objects.awaitCopied(ctx)
 	}
 	if consistent.Indexed {
 		j.tracker.IndexesStand(j.stepsStanding())
@@ -122,7 +126,7 @@ func (j *job) order(ctx context.Context, g *errgroup.Group, action func(context.
 		return err
 	}
 	if j.o.Until == "consistent" && action == nil {
-		return nil
+		return j.objects.awaitCopied(ctx)
 	}
 	return j.followPhase(ctx, action)
 }

@@ -38,6 +38,9 @@ type Job interface {
 	Late(ctx context.Context, rehearsal bool) ([]chunker.Table, error)
 	// CopyLate copies them, whatever the target has of them, and builds their indexes.
 	CopyLate(ctx context.Context, tables []chunker.Table) (rows, bytes int64, err error)
+	// LargeObjects makes those of the target equal to the source's and compares until they are; full reads
+	// the content of all. A rehearsal does one round, as they run all the time. nil: the job has none.
+	LargeObjects(ctx context.Context, rehearsal, full bool) (*LargeObjects, error)
 	// Sequences sets all sequences to where the source's are and returns their number.
 	Sequences(ctx context.Context, rehearsal bool) (int, error)
 	// Finish makes what had to wait: triggers, rules, policies, materialized views.

@@ -61,6 +61,8 @@ type Report struct {
 
 	Predictions []Prediction `json:"predictions,omitempty"` // what Predicted is the sum of
 
+	LargeObjects *LargeObjects `json:"large_objects,omitempty"` // nil: the job does not move them
+
 	Strangers []status.Stranger `json:"strangers,omitempty"` // who else was seen on the target since the job began
 
 	Configuration Configuration `json:"configuration"`

@@ -86,6 +86,7 @@ func (r *run) all(ctx context.Context) error {
 		{"fence the source", r.fence, true},
 		{"drain", r.drain, false},
 		{"late tables", r.lateTables, false},
+		{"large objects", r.largeObjects, false},
 		{"sequences", r.sequences, false},
 		{"triggers, rules, views", r.finish, true},
 		{"verify", r.verify, false},
@@ -228,6 +229,15 @@ func (r *run) lateTables(ctx context.Context) (string, error) {
 	}
 	rows, bytes, err := r.job.CopyLate(ctx, r.late)
 	return fmt.Sprintf("%d tables, %d rows, %d MiB", len(r.late), rows, bytes>>20), err
+}
+
+func (r *run) largeObjects(ctx context.Context) (string, error) {
+	o, err := r.job.LargeObjects(ctx, r.o.Rehearsal, r.o.Verify == VerifyFull)
+	if err != nil {
+		return "", err
+	}
+	r.report.LargeObjects = o
+	return o.String(), nil
 }
 
 func (r *run) sequences(ctx context.Context) (string, error) {

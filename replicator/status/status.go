@@ -50,6 +50,8 @@ type Status struct {
 	Notes   []string `json:"notes,omitempty"`          // what was left out of the schema, and why
 	Changed []string `json:"changed_tables,omitempty"` // by statements on the source since they were planned
 
+	LargeObjects *LargeObjects `json:"large_objects,omitempty"` // nil: the job does not move them
+
 	Strangers []Stranger `json:"strangers,omitempty"` // who else was seen on the target
 }
 

@@ -17,6 +17,7 @@ func Text(w io.Writer, s Status, tty bool) error {
 		p.progress(s)
 		p.position(s)
 	}
+	p.largeObjects(s.LargeObjects)
 	p.link(s)
 	p.trouble(s)
 	p.tables(s)

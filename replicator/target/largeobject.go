@@ -2,13 +2,16 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"replicator/checksum"
 	"replicator/checksum/frame"
 	"replicator/chunker"
+	"replicator/replicator/fault"
 	"replicator/replicator/largeobject"
 	"replicator/replicator/pg"
+	"replicator/replicator/status"
 )
 
 // LargeObjects implements End.
@@ -45,6 +48,9 @@ func (l *Local) WriteLargeObjects(ctx context.Context, b *largeobject.Batch) (Ch
 		err = l.fence(ctx, conn)
 	}
 	if err == nil {
+		err = l.notOpen(ctx, conn)
+	}
+	if err == nil {
 		w.w, err = largeobject.Begin(ctx, conn, b)
 	}
 	if err != nil {
@@ -52,6 +58,15 @@ func (l *Local) WriteLargeObjects(ctx context.Context, b *largeobject.Batch) (Ch
 		return nil, err
 	}
 	return w, nil
+}
+
+// notOpen refuses once the target takes writes of others: their objects are not on the source.
+func (l *Local) notOpen(ctx context.Context, c *pg.Conn) error {
+	phase, err := c.Value(ctx, "SELECT phase FROM replicator.job WHERE job = $1", l.cfg.Job)
+	if err == nil && phase == string(status.Open) {
+		err = fault.New(fault.Fenced, errors.New("the target is open: its large objects are its own"), "")
+	}
+	return err
 }
 
 // FrameBytes implements ChunkWriter.

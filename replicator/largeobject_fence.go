@@ -1,0 +1,58 @@
+package replicator
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"replicator/replicator/catchup"
+	"replicator/replicator/fault"
+)
+
+// LargeObjects implements catchup.Job.
+func (f *finisher) LargeObjects(ctx context.Context, rehearsal, full bool) (*catchup.LargeObjects, error) {
+	if !f.rec.LargeObjects {
+		return nil, nil
+	}
+	o := f.objects
+	if !f.hasTurn {
+		if err := o.takeTurn(ctx); err != nil {
+			return nil, err
+		}
+		f.hasTurn = true
+	}
+	t, err := o.round(ctx, roundOptions{jobs: f.o.Jobs, exact: !rehearsal, full: full && !rehearsal})
+	if err != nil {
+		return nil, err
+	}
+	return &catchup.LargeObjects{
+		Objects: t.objects, Bytes: t.bytes, Written: t.written, Altered: t.altered, Removed: t.removed,
+		Ranges: t.parts, Unchanged: t.proved, Equal: !rehearsal,
+	}, nil
+}
+
+// errObjectsLack ends a catch-up that would copy large objects while the wards wait.
+var errObjectsLack = fault.New(fault.Preflight, errors.New("large objects have not been copied yet"), "wait until replicator status shows a first round of large objects")
+
+// firstRoundWait is for a job that was started for the catch-up, and databases with few large objects.
+const firstRoundWait = 10 * time.Second
+
+// objectsReady refuses a catch-up before the first round has ended.
+func (j *job) objectsReady(ctx context.Context) error {
+	wait, cancel := context.WithTimeout(ctx, firstRoundWait)
+	defer cancel()
+	if j.objects.awaitCopied(wait) == nil {
+		return nil
+	}
+	return cmp.Or(ctx.Err(), errObjectsLack)
+}
+
+// giveTurnBack lets rounds go on in the background, unless the target is open or may be.
+func (f *finisher) giveTurnBack() {
+	opening, err := f.store.Get(keyOpening, new(bool))
+	if f.hasTurn && err == nil && !opening {
+		f.hasTurn = false
+		f.objects.release()
+	}
+}
