@@ -26,15 +26,18 @@ const (
 
 // Shares of the time when all parts are measured.
 const (
-	sourceShare  = 0.20
-	networkShare = 0.20
-	targetShare  = 0.20
-	pathShare    = 0.40
+	sourceShare  = 0.15
+	networkShare = 0.15
+	targetShare  = 0.12
+	pathShare    = 0.55
 )
 
 // grace is how much longer than its time a measurement may take before it is ended with what it has:
 // what was begun is finished first, and a slow link takes long for that.
 const grace = 2
+
+// settling is for what takes its time whatever --duration says: the wait for a lock, a removal.
+const settling = 30 * time.Second
 
 // Run measures a part, or all. What it made is removed whatever happens. A report comes also with an
 // error, as far as it got, unless nothing was measured.
@@ -48,7 +51,7 @@ func Run(ctx context.Context, part Part, o Options) (*Report, error) {
 	began := time.Now()
 	r := &Report{Version: ReportVersion, Tool: catchup.Tool(), Made: began.UTC(),
 		Chosen: Chosen{Jobs: o.Jobs, IndexJobs: o.IndexJobs, CPUs: runtime.NumCPU()}}
-	limit := grace*o.Duration + o.Watch
+	limit := grace*o.Duration + o.Watch + settling
 	bounded, cancel := context.WithTimeoutCause(ctx, limit, errTooSlow)
 	defer cancel()
 	err := o.run(bounded, part, r)

@@ -40,9 +40,10 @@ func (o *Options) openScratch(ctx context.Context, searchPath string) (*scratch,
 	if err != nil {
 		return nil, err
 	}
-	if err = s.clear(ctx); err == nil {
-		_, err = s.End.Open(ctx, true)
+	if err := s.clear(ctx); err != nil {
+		return nil, errors.Join(err, s.End.Close())
 	}
+	_, err = s.End.Open(ctx, true)
 	if err == nil {
 		_, err = s.sql(ctx, "CREATE SCHEMA "+target.ScratchSchema+"; COMMENT ON SCHEMA "+target.ScratchSchema+
 			" IS "+pg.Literal(scratchComment))

@@ -12,13 +12,13 @@ import (
 	"replicator/chunker"
 	"replicator/replicator/pg"
 	"replicator/replicator/schema"
+	"replicator/replicator/sizing/forecast"
 	"replicator/replicator/target"
 )
 
 // indexCosts is what indexes of the sample cost.
 type indexCosts struct {
-	empty    float64            // seconds of a step that does nothing
-	seconds  map[string]float64 // by name in the scratch schema: building it alone, without the step
+	empty    float64 // seconds of a step that does nothing
 	order    map[*scratchTable][]builtIndex
 	analyze  map[*scratchTable]float64
 	together float64 // seconds of building them all at once
@@ -242,10 +242,12 @@ func (t *trial) indexSeconds(st *chunker.Table, have *scratchTable, rows float64
 		indexes = len(have.indexes)
 	}
 	for i := range indexes {
-		seconds := t.rowSeconds() * rows * math.Log2(rows+2)
-		ix := scratchIndex{key: i == 0}
+		ix := scratchIndex{key: i == 0, sql: "btree"}
 		if have != nil {
 			ix = have.indexes[i]
+		}
+		seconds := t.rowSeconds(ix.method()) * rows * math.Log2(rows+2)
+		if have != nil {
 			if j := slices.IndexFunc(known, func(k builtIndex) bool { return k.name == ix.name }); j >= 0 {
 				seconds = known[j].seconds * scale
 			}
@@ -259,20 +261,26 @@ func (t *trial) indexSeconds(st *chunker.Table, have *scratchTable, rows float64
 	return early, unique, t.analyzeSeconds(st, have, rows)
 }
 
-// rowSeconds is the mean of what was built, by row and the logarithm of rows.
-func (t *trial) rowSeconds() float64 {
-	var seconds, work float64
+// rowSeconds is the median of what was built by an access method, by row and the logarithm of rows: a
+// few that are dear, as of documents, say nothing of the others.
+func (t *trial) rowSeconds(method string) float64 {
+	var same, all []float64
 	for st, list := range t.built.order {
 		n := st.rows[0]
 		for _, ix := range list {
-			seconds += ix.seconds
-			work += n * math.Log2(n+2)
+			each := ix.seconds / (n * math.Log2(n+2))
+			if all = append(all, each); ix.method() == method {
+				same = append(same, each)
+			}
 		}
 	}
-	if work == 0 {
-		return 1.0 / 20e6 // a million rows in a second: nothing was large enough to measure
+	switch {
+	case len(same) > 0:
+		return forecast.Quantile(same, 0.5)
+	case len(all) > 0:
+		return forecast.Quantile(all, 0.5)
 	}
-	return seconds / work
+	return 1.0 / 20e6 // a million rows in a second: nothing was large enough to measure
 }
 
 // analyzeRows is what ANALYZE looks at, whatever the table's size.
@@ -283,15 +291,11 @@ func (t *trial) analyzeSeconds(table *chunker.Table, have *scratchTable, rows fl
 	if have != nil && b.analyze[have] > 0 && have.rows[0] > 0 {
 		return b.empty + b.analyze[have]*min(rows, analyzeRows)/min(have.rows[0], analyzeRows)
 	}
-	var seconds, n float64
+	var each []float64
 	for st, s := range b.analyze {
-		seconds += s
-		n += min(st.rows[0], analyzeRows) * float64(len(st.Columns))
+		each = append(each, s/(min(st.rows[0], analyzeRows)*float64(len(st.Columns)+1)))
 	}
-	if n == 0 {
-		return b.empty
-	}
-	return b.empty + seconds/n*min(rows, analyzeRows)*float64(len(table.Columns))
+	return b.empty + forecast.Quantile(each, 0.5)*min(rows, analyzeRows)*float64(len(table.Columns)+1)
 }
 
 // ranged reports whether a table will be cut by its key, so that its unique indexes wait.

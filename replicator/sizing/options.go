@@ -30,8 +30,8 @@ type Options struct {
 	Watch    time.Duration   // how long changes on the source are counted; 0 is a short look
 	Night    *forecast.Night // nil: no deadlines
 
-	Logger *slog.Logger
-	Tell   func(what string) // called as parts begin, from one goroutine; may be nil
+	Logger *slog.Logger      `json:"-"`
+	Tell   func(what string) `json:"-"` // called as parts begin, from one goroutine; may be nil
 }
 
 // DefaultDuration is long enough for rates that hold and short enough for a cup of coffee.

@@ -14,8 +14,8 @@ import (
 
 // Shares of the time that a measurement of the path has. What is left is for tables and removal.
 const (
-	copyShare    = 0.35
-	indexShare   = 0.35
+	copyShare    = 0.30
+	indexShare   = 0.40
 	besideShare  = 0.15
 	compareShare = 0.10
 )
@@ -246,13 +246,11 @@ func (t *trial) wire() {
 
 // compare reads some tables on both sides at once, as a verification does, and measures the slower.
 func (t *trial) compare(ctx context.Context, span time.Duration) error {
-	var rates []float64
 	until := time.Now().Add(span)
-	for _, st := range t.byBytes() {
-		if time.Now().After(until) || len(rates) == mostCompared {
-			break
-		}
-		if st.bytes[0] < compareBytes {
+	rates := map[Kind][]float64{}
+	for _, st := range t.inTurn() {
+		k := kindOf(st.Table)
+		if time.Now().After(until) && len(rates) > 0 || len(rates[k]) == comparedPerKind || k == Small {
 			continue
 		}
 		r, err := t.compareOne(ctx, st)
@@ -262,16 +260,26 @@ func (t *trial) compare(ctx context.Context, span time.Duration) error {
 		if err != nil {
 			return err
 		}
-		rates = append(rates, r)
+		rates[k] = append(rates[k], r)
 	}
-	t.p.Compare = forecast.Quantile(rates, 0.5)
+	t.p.Compare = t.compareRate(rates)
 	return nil
 }
 
-const (
-	mostCompared = 6
-	compareBytes = 4 << 20 // below it a session costs more than its rows
-)
+// comparedPerKind is how many tables of a kind are compared.
+const comparedPerKind = 2
+
+// compareRate is that of all rows: kinds count by their bytes, those that were not compared as the
+// others do.
+func (t *trial) compareRate(rates map[Kind][]float64) float64 {
+	var bytes, seconds float64
+	for k, list := range rates {
+		n := float64(bytesOf(t.c.kinds[k]))
+		bytes += n
+		seconds += over(n, forecast.Quantile(list, 0.5))
+	}
+	return over(bytes, seconds)
+}
 
 // byBytes are the scratch tables, those with most rows in them first.
 func (t *trial) byBytes() []*scratchTable {

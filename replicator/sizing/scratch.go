@@ -39,6 +39,12 @@ type scratchIndex struct {
 	key    bool // of the replica identity: made as the table completes
 }
 
+// method is the access method.
+func (ix scratchIndex) method() string {
+	m, _, _ := strings.Cut(ix.sql, " ")
+	return m
+}
+
 // got counts a chunk.
 func (t *scratchTable) got(into int, p piece, bytes, rows int64) {
 	t.mu.Lock()
