@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"replicator/chunker"
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
 	"replicator/replicator/schema"
@@ -189,14 +188,4 @@ func firstFew(names []string) string {
 		return strings.Join(names, "; ")
 	}
 	return fmt.Sprintf("%s; and %d more", strings.Join(names[:most], "; "), len(names)-most)
-}
-
-// pending reports whether a chunk of t has no receipt yet.
-func (j *job) pending(t *chunker.Table) bool {
-	for _, received := range j.received[t.Ordinal] {
-		if !received {
-			return true
-		}
-	}
-	return false
 }
