@@ -8,7 +8,7 @@ FUZZTIME    ?= 30s
 # What to test and to race: make test PKG=./wal/...
 PKG         ?= ./...
 
-.PHONY: all build servers debian-postgresql test bench-memory bench-wan bench-verify soak race lint fuzz demo clean
+.PHONY: all build servers debian-postgresql test bench-memory bench-wan bench-verify bench-copy bench-cdc bench-source soak race lint fuzz demo clean
 
 all: build
 
@@ -39,6 +39,13 @@ bench-wan: build debian-postgresql
 	testdata/servers/debian ip ethtool zstd
 	-testdata/servers/debian pgcopydb
 	$(GO) run ./bench/wan $(WAN)
+
+# Copying a database, beside other tools, on this machine; 1 is 1.5 GB. More: COPY='--scenario small'.
+SCALE ?=
+COPY  ?=
+bench-copy: build debian-postgresql
+	-testdata/servers/debian pgcopydb
+	$(GO) run ./bench/copy $(if $(SCALE),--scale $(SCALE)) $(COPY)
 
 # What it costs to prove two databases equal: reading speed, and the window from fence to opening.
 bench-verify: debian-postgresql

@@ -33,6 +33,7 @@ func (t *Tool) Start(ctx context.Context, place Place, argv ...string) (*Daemon,
 	}
 	go func() {
 		d.err = d.cmd.Wait()
+		t.count(d.cmd.ProcessState)
 		close(d.done)
 	}()
 	return d, nil
@@ -54,14 +55,13 @@ func (d *Daemon) Ended() error {
 // interrupted is the exit code of a replicator that was told to stop.
 const interrupted = 130
 
-// Stop tells the daemon to end and waits for it. What it has used is the tool's from then on.
+// Stop tells the daemon to end and waits for it.
 func (d *Daemon) Stop() error {
 	if d == nil {
 		return nil
 	}
 	_ = d.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended, which Wait tells better
 	<-d.done
-	d.tool.count(d.cmd.ProcessState)
 	if err := KeepLog(d.tool.Logs, d.argv, d.said.Bytes()); err != nil {
 		return err
 	}
@@ -72,10 +72,15 @@ func (d *Daemon) Stop() error {
 	return fmt.Errorf("%s was stopped and ended with %w: %s", d.name, d.err, Tail(d.said.String()))
 }
 
-// CPU is what the daemon has used so far.
+// CPU is what the daemon has used so far; once it has ended that is the tool's.
 func (d *Daemon) CPU() (time.Duration, error) {
 	if d == nil {
 		return 0, nil
+	}
+	select {
+	case <-d.done:
+		return 0, nil
+	default:
 	}
 	return measure.TreeCPU(d.cmd.Process.Pid)
 }

@@ -27,7 +27,8 @@ type Tool struct {
 // CPU is what all programs that have ended, and what they ran, have used.
 func (t *Tool) CPU() time.Duration { return time.Duration(t.used.Load()) }
 
-// Peak is the most resident memory of one process among them.
+// Peak is the most resident memory of one process among them, or what this one held when it started
+// them, if that is more: the kernel counts a child from its fork.
 func (t *Tool) Peak() int64 { return t.peak.Load() }
 
 // Place is how a program gets to where it runs: a command in front of its own, as ip netns exec
@@ -170,6 +171,9 @@ func (t *Tool) count(s *os.ProcessState) {
 func KeepLog(dir string, argv []string, said []byte) error {
 	if dir == "" || len(said) == 0 {
 		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
 	}
 	path := filepath.Join(dir, time.Now().Format("150405.000000")+"-"+filepath.Base(argv[0])+".log")
 	return os.WriteFile(path, append([]byte(strings.Join(argv, " ")+"\n"), said...), 0o644)

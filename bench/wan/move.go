@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"replicator/bench/measure"
 	"replicator/bench/peer"
@@ -101,10 +100,6 @@ func (m *move) end(ctx context.Context, s subject) (err error) {
 
 // clock measures do; the samples are of what went over the wire to the target.
 func (m *move) clock(ctx context.Context, do func(context.Context, *move) error) (measure.Values, *measure.Samples, error) {
-	before, err := m.usage()
-	if err != nil {
-		return nil, nil, err
-	}
 	watch, stop := context.WithCancel(ctx)
 	defer stop()
 	var samples *measure.Samples
@@ -117,26 +112,13 @@ func (m *move) clock(ctx context.Context, do func(context.Context, *move) error)
 		})
 		watched <- err
 	}()
-	began := time.Now()
-	err = do(ctx, m)
-	seconds := time.Since(began).Seconds()
+	v, err := m.meter().Clock(ctx, func(ctx context.Context) error { return do(ctx, m) })
 	stop()
 	if err := errors.Join(err, <-watched); err != nil {
 		return nil, nil, err
 	}
-	after, err := m.usage()
-	if err != nil {
-		return nil, nil, err
-	}
-	u := after.minus(before)
-	return measure.Values{
-		"seconds":            seconds,
-		"wire_bytes":         float64(samples.Total()),
-		"tool_cpu_seconds":   u.tools.Seconds(),
-		"server_cpu_seconds": u.servers.Seconds(),
-		"other_cpu_seconds":  (u.machine - u.tools - u.servers).Seconds(),
-		"machine_busy":       u.machine.Seconds() / seconds / float64(m.cores),
-	}, samples, nil
+	v["wire_bytes"] = float64(samples.Total())
+	return v, samples, nil
 }
 
 // edge is the share of a move's bytes that is left out at both ends when it is asked how full the
@@ -158,29 +140,6 @@ func (m *move) rows(v measure.Values, samples *measure.Samples) {
 	v["wire_share_nominal"] = rate / (float64(m.link.mbit) * 1e6 / 8)
 }
 
-// usage is CPU time so far.
-type usage struct{ tools, servers, machine time.Duration }
-
-func (u usage) minus(v usage) usage {
-	return usage{u.tools - v.tools, u.servers - v.servers, u.machine - v.machine}
-}
-
-func (m *move) usage() (u usage, err error) {
-	u.tools = m.CPU()
-	for _, d := range []*peer.Daemon{m.engine, m.service} {
-		used, err := d.CPU()
-		if err != nil {
-			return u, fmt.Errorf("CPU time of replicator: %w", err)
-		}
-		u.tools += used
-	}
-	for _, s := range []*peer.Server{m.Source, m.Target} {
-		used, err := s.CPU()
-		if err != nil {
-			return u, fmt.Errorf("CPU time of a server: %w", err)
-		}
-		u.servers += used
-	}
-	u.machine, err = measure.MachineBusy()
-	return u, err
+func (m *move) meter() peer.Meter {
+	return peer.Meter{Tool: m.Tool, Servers: []*peer.Server{m.Source, m.Target}, Daemons: func() []*peer.Daemon { return []*peer.Daemon{m.engine, m.service} }}
 }

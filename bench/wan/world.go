@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"replicator/bench/measure"
 	"replicator/bench/peer"
@@ -19,7 +18,6 @@ type world struct {
 	dir            string // for files of tools
 	program        string // replicator
 	logs           string // directory for what tools say, or ""
-	cores          int
 	wire           *wire
 	source, target *site
 	capacity       map[int]capacity // by rate in Mbit/s
@@ -31,7 +29,7 @@ type world struct {
 
 // open makes everything, in minutes where the scale is large.
 func openWorld(ctx context.Context, log *slog.Logger, o options) (w *world, err error) {
-	w = &world{log: log, program: o.program, logs: o.logs, cores: runtime.NumCPU(), capacity: map[int]capacity{}}
+	w = &world{log: log, program: o.program, logs: o.logs, capacity: map[int]capacity{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close(context.WithoutCancel(ctx)))
