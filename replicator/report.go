@@ -16,7 +16,7 @@ func (j *job) newReport(req control.Request) *catchup.Report {
 		Fence: req.Fence, Verify: req.Verify, Timeout: req.Timeout.Seconds(), Jobs: j.o.Jobs, IndexJobs: j.o.IndexJobs,
 		NoKey: j.rec.NoKey, Confirm: j.o.Confirm, Slot: j.rec.Slot, Publication: j.rec.Publication, Selection: j.rec.Select.Args(),
 		MaxLag: cmp.Or(req.MaxLag, catchup.DefaultMaxLag), VerifiedWithin: req.VerifiedWithin.Seconds(),
-		MaxTransactionAge: cmp.Or(req.MaxTransactionAge, catchup.DefaultTransactionAge).Seconds(), MaxLate: req.MaxLate, ChunkBytes: j.rec.ChunkBytes,
+		MaxTransactionAge: cmp.Or(req.MaxTransactionAge, catchup.DefaultTransactionAge).Seconds(), MaxLate: req.MaxLate, MaxRetained: cmp.Or(req.MaxRetained, j.o.RetainBudget), MinFree: req.MinFree, ChunkBytes: j.rec.ChunkBytes,
 		LogBudget: j.o.LogBudget, RetainBudget: j.o.RetainBudget, TargetHost: j.o.Link.Host, Sealed: j.key != nil,
 	}
 	return r

@@ -81,6 +81,8 @@ func defineGates(f *pflag.FlagSet, g *catchup.Gates) {
 	f.DurationVar(&g.VerifiedWithin, "verified-within", 0, "do not begin unless verify has found every table equal within this `time`, as in 36h; 0 is no bound")
 	f.DurationVar(&g.MaxTransactionAge, "max-transaction-age", catchup.DefaultTransactionAge, "do not begin while a transaction on the source is open that has written and is older than this `time`; below 0 is no bound")
 	f.Var(size{&g.MaxLate}, "max-late", "do not begin with more `bytes` of tables to copy at the fence; 0 is no bound")
+	f.Var(size{&g.MaxRetained}, "max-retained", "do not begin while the slot retains more `bytes` of WAL on the source (default 16GB)")
+	f.Var(size{&g.MinFree}, "min-free", "do not begin with less `bytes` free on the disk of --dir, or of the target where that is known (default 1GB, and there room for late tables)")
 }
 
 // tell shows an event while the catch-up runs.

@@ -1,6 +1,7 @@
 package catchup
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -12,7 +13,7 @@ import (
 // judge is every gate, in the order in which a DBA would ask.
 func (o *Options) judge(f *Findings, now time.Time) []Gate {
 	return []Gate{
-		o.lag(f), changedTables(f), o.verified(f, now), o.transactions(f), o.lateTables(f), slotHealth(f), disk(f), targetDisk(f),
+		o.lag(f), changedTables(f), o.verified(f, now), o.transactions(f), o.lateTables(f), o.slot(f), o.disk(f), o.targetDisk(f),
 	}
 }
 
@@ -109,9 +110,10 @@ func (o *Options) lateTables(f *Findings) Gate {
 	return g
 }
 
-func slotHealth(f *Findings) Gate {
+func (o *Options) slot(f *Findings) Gate {
 	s := &f.Slot
-	g := atMost("slot", s.Retained, f.RetainBudget, "look at replicator status: what is not confirmed is retained, and a long transaction retains WAL as well")
+	g := atMost("slot", s.Retained, cmp.Or(o.MaxRetained, f.RetainBudget),
+		"look at replicator status: what is not confirmed is retained, and what a long transaction may need; or allow more by --max-retained")
 	g.Found = fmt.Sprintf("%s, %s of WAL retained", s.WALStatus, g.Found)
 	g.Allowed += " retained, and none that may be lost"
 	if s.SafeSize >= 0 {
@@ -134,17 +136,17 @@ func slotHealth(f *Findings) Gate {
 // of the change log.
 const leastFree = 1 << 30
 
-func disk(f *Findings) Gate {
-	return atLeast("disk of the change log", f.Free, leastFree)
+func (o *Options) disk(f *Findings) Gate {
+	return atLeast("disk of the change log", f.Free, cmp.Or(o.MinFree, leastFree))
 }
 
 // targetDisk: late tables are written there with their WAL.
-func targetDisk(f *Findings) Gate {
+func (o *Options) targetDisk(f *Findings) Gate {
 	need := int64(leastFree)
 	for i := range f.Late {
 		need += 2 * f.Late[i].Bytes
 	}
-	return atLeast("disk of the target", f.TargetFree, need)
+	return atLeast("disk of the target", f.TargetFree, cmp.Or(o.MinFree, need))
 }
 
 // atMost is a gate that closes above a limit of bytes; -1 is none.
@@ -159,7 +161,7 @@ func atMost(name string, bytes, limit int64, hint string) Gate {
 // atLeast is a gate that closes where less is free.
 func atLeast(name string, free, need int64) Gate {
 	g := Gate{Name: name, Found: status.Size(float64(free)) + " free", Allowed: "at least " + status.Size(float64(need)), Measured: float64(free),
-		Limit: float64(need), Unit: "bytes", Closed: free >= 0 && free < need, Hint: "make room there"}
+		Limit: float64(need), Unit: "bytes", Closed: free >= 0 && free < need, Hint: "make room there, or ask for less by --min-free"}
 	if free < 0 {
 		g.Found = "not known: our rights or place do not let us see it"
 	}

@@ -51,9 +51,11 @@ func TestGatesAreJudged(t *testing.T) {
 		{"slot", "invalidated", func(f *Findings) { f.Slot.Invalidation = "wal_removed" }, Gates{}},
 		{"slot", "about to be lost", func(f *Findings) { f.Slot.WALStatus = "unreserved" }, Gates{}},
 		{"slot", "too much retained", func(f *Findings) { f.RetainBudget = 1 }, Gates{}},
+		{"", "retained, and allowed", func(f *Findings) { f.RetainBudget = 1 }, Gates{MaxRetained: 1 << 30}},
 		{"slot", "nothing more is confirmed", func(f *Findings) { f.LogFull = true }, Gates{}},
 		{"disk of the change log", "full", func(f *Findings) { f.Free = leastFree - 1 }, Gates{}},
 		{"", "disks that are not known", func(f *Findings) { f.Free, f.TargetFree = -1, -1 }, Gates{}},
+		{"", "little is enough", func(f *Findings) { f.Free, f.TargetFree = 2, 2 }, Gates{MinFree: 2}},
 		{"disk of the target", "full", func(f *Findings) { f.TargetFree = leastFree }, Gates{}},
 	} {
 		t.Run(tt.gate+" "+tt.name, func(t *testing.T) {

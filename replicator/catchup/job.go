@@ -84,6 +84,8 @@ type Gates struct {
 	VerifiedWithin    time.Duration `json:"verified_within_ns,omitempty"`     // since each table was found equal; 0 is none
 	MaxTransactionAge time.Duration `json:"max_transaction_age_ns,omitempty"` // of one on the source that has written; 0 is DefaultTransactionAge, below that none
 	MaxLate           int64         `json:"max_late_bytes,omitempty"`         // of late tables; 0 is none
+	MaxRetained       int64         `json:"max_retained_bytes,omitempty"`     // of WAL that the slot retains; 0 is the job's budget
+	MinFree           int64         `json:"min_free_bytes,omitempty"`         // on either disk; 0 is leastFree, and there room for the late tables
 }
 
 func (o *Options) defaults() {

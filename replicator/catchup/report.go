@@ -130,6 +130,8 @@ type Configuration struct {
 	VerifiedWithin    float64 `json:"verified_within_seconds"`     // 0: none
 	MaxTransactionAge float64 `json:"max_transaction_age_seconds"` // below 0: none
 	MaxLate           int64   `json:"max_late_bytes"`              // 0: none
+	MaxRetained       int64   `json:"max_retained_bytes"`
+	MinFree           int64   `json:"min_free_bytes"` // 0: what each disk needs
 
 	ChunkBytes   int64  `json:"chunk_bytes"`
 	LogBudget    int64  `json:"log_budget_bytes"` // 0: none

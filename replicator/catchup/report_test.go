@@ -90,7 +90,7 @@ func reported(outcome Outcome, err error) *Report {
 		Sequences: 42, MissedRows: map[string]int64{"ed.visit": 1}, Predicted: 180,
 		Configuration: Configuration{Fence: "database", Verify: "full", Timeout: 1800, Jobs: 4, IndexJobs: 2, NoKey: "late",
 			Confirm: "synced", Slot: "replicator_emr", Publication: "replicator_emr", Selection: []string{"--schema=ed"},
-			MaxLag: DefaultMaxLag, VerifiedWithin: 86400, MaxTransactionAge: 300, ChunkBytes: 64 << 20, RetainBudget: 16 << 30, TargetHost: "new.example:7432", Sealed: true},
+			MaxLag: DefaultMaxLag, VerifiedWithin: 86400, MaxTransactionAge: 300, MaxRetained: 16 << 30, ChunkBytes: 64 << 20, RetainBudget: 16 << 30, TargetHost: "new.example:7432", Sealed: true},
 		Strangers: []status.Stranger{
 			{Application: "emr", Role: "ward", Kind: "client backend", First: at(-3600), Last: at(0.1), Sessions: 3, Since: at(-7200), Unguarded: 1, Looks: 720},
 			{Role: "dba", Kind: "prepared transaction", First: at(-900), Last: at(-600), Looks: 60, Writing: 60, Wrote: at(-600)},
