@@ -47,6 +47,10 @@ func (f *fake) Late(context.Context, bool) ([]chunker.Table, error) {
 func (f *fake) Open(context.Context) error { return f.do("Open") }
 func (f *fake) Missed() map[string]int64   { return nil }
 
+func (f *fake) LargeObjects(context.Context, bool, bool) (*LargeObjects, error) {
+	return nil, f.do("LargeObjects")
+}
+
 func (f *fake) tables() []chunker.Table { return []chunker.Table{{Schema: "ed", Name: "visit"}} }
 
 func (f *fake) CopyLate(context.Context, []chunker.Table) (rows, bytes int64, err error) {
@@ -93,7 +97,7 @@ var errBroken = fault.New(fault.Target, errors.New("the disk of the target is fu
 func TestFailedStepsAreMarked(t *testing.T) {
 	for _, tt := range []struct{ method, step string }{
 		{"Facts", "gates"}, {"Look", "gates"}, {"Fence", "fence the source"}, {"Reach", "drain"}, {"CopyLate", "late tables"},
-		{"Sequences", "sequences"}, {"Finish", "triggers, rules, views"}, {"Compare", "verify"}, {"Audit", "nobody else wrote"}, {"Open", "open the target"},
+		{"LargeObjects", "large objects"}, {"Sequences", "sequences"}, {"Finish", "triggers, rules, views"}, {"Compare", "verify"}, {"Audit", "nobody else wrote"}, {"Open", "open the target"},
 	} {
 		f := newFake(map[string]error{tt.method: errBroken})
 		r, err := f.run(Options{})
