@@ -95,6 +95,11 @@ func defineSelection(f *pflag.FlagSet, s *schema.Selection) {
 	f.StringArrayVarP(&s.ExcludeSchemas, "exclude-schema", "N", nil, "no schemas that match the `pattern`")
 }
 
+// defineObjects is whether large objects are moved.
+func defineObjects(f *pflag.FlagSet, to *string) {
+	f.Var(newChoice(to, "auto", "auto", "yes", "no"), "large-objects", "move large objects: `auto|yes|no`: auto does, unless --table or --schema choose what is moved")
+}
+
 // choice is a flag with a few values.
 type choice struct {
 	to   *string

@@ -38,6 +38,7 @@ func defineSQL(a *app, f *pflag.FlagSet) action {
 	f.StringVar(&o.Role, "role", "", "`name` of the role to set up (default replicator_source or replicator_target)")
 	f.StringVar(&o.Publication, "publication", "", "`name` of the publication (default derived from the database's)")
 	f.Var(newChoice(&o.NoKey, "late", "late", "full"), "no-key", "what becomes of tables without key: `late|full`, see seed")
+	defineObjects(f, &o.LargeObjects)
 	f.BoolVar(&o.Passwords, "passwords", false, "with roles: passwords, too, scrambled as the source has them")
 	return func(ctx context.Context, args []string) error {
 		text, err := setup(ctx, args[0], &dsn, o)

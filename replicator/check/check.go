@@ -27,6 +27,8 @@ type Options struct {
 	NoKey       string // "late" ("" too) or "full": what becomes of tables without replica identity
 	AcceptRisk  bool   // turns risks that the operator may take on himself into notes
 
+	LargeObjects string // "yes", "no" or "auto" ("" too): whether they are moved
+
 	PgDump     string // path; "" finds the newest
 	Dir        string // state directory of the job; "" leaves out its disk
 	Jobs       int    // sessions that will copy, and that sample here; 0 is 4
@@ -200,6 +202,7 @@ var checks = []oneCheck{
 	{"owners", Both, (*run).owners},
 	{"rights on public", Both, (*run).publicRights},
 	{"target empty", Both, (*run).empty},
+	{"target's large objects", Both, (*run).strangeObjects},
 	{"extensions", Both, (*run).extensions},
 	{"superuser objects", Both, (*run).superuserObjects},
 	{"tablespaces", Both, (*run).tablespaces},

@@ -48,19 +48,3 @@ func (r *run) money(context.Context) error {
 	}
 	return nil
 }
-
-// largeObjects are not in the WAL stream. Only the catalog is counted, which everybody may read.
-func (r *run) largeObjects(ctx context.Context) error {
-	n, err := r.src.value(ctx, "SELECT count(*) FROM pg_largeobject_metadata")
-	if err != nil {
-		return err
-	}
-	if n == "0" {
-		r.ok("large-objects", Source, "large objects", "none")
-		return nil
-	}
-	r.add(Finding{ID: "large-objects", Level: r.risk(), Side: Source, Subject: "large objects",
-		Text: count(number(n), "large object") + " not carried: this version moves rows, not large objects",
-		Hint: "carry them by hand while the database is fenced, and acknowledge that with --accept-risk"})
-	return nil
-}

@@ -86,6 +86,19 @@ var mustFix = []struct {
 		role, _ := f.roles(t)
 		f.onSource(t, "ALTER ROLE "+role+" NOREPLICATION")
 	}},
+	{id: "large-object-rights", side: Source, roles: true, provoke: func(t *testing.T, f *fixture) {
+		role, _ := f.roles(t)
+		f.onSource(t, "SELECT lo_create(0); REVOKE pg_read_all_data FROM "+role)
+	}},
+	{id: "large-object-rights", side: Target, roles: true, provoke: func(t *testing.T, f *fixture) {
+		_, role := f.roles(t)
+		f.onSource(t, "SELECT lo_create(0)")
+		f.onTarget(t, "REVOKE pg_read_all_data FROM "+role)
+	}},
+	{id: "empty-objects", side: Target, provoke: func(t *testing.T, f *fixture) { f.onTarget(t, "SELECT lo_create(0)") }},
+	{id: "owners", side: Target, roles: true, provoke: func(t *testing.T, f *fixture) {
+		f.onSource(t, "SELECT lo_create(0)") // the superuser's, who owns nothing else
+	}},
 	{id: "select", side: Source, roles: true, provoke: func(t *testing.T, f *fixture) {
 		role, _ := f.roles(t)
 		f.onSource(t, "REVOKE pg_read_all_data FROM "+role)
@@ -296,7 +309,14 @@ func TestMustFixWithoutSQL(t *testing.T) {
 			bare := server(t, 18)
 			f.o.Target = bare.DSN(database(t, bare))
 		}},
-		{"large-objects", Source, true, func(t *testing.T, f *fixture) { f.onSource(t, "SELECT lo_create(0), lo_create(0)") }},
+		{"large-objects", Source, true, func(t *testing.T, f *fixture) {
+			f.o.LargeObjects = "no"
+			f.onSource(t, "SELECT lo_create(0), lo_create(0)")
+		}},
+		{"large-object-labels", Source, true, func(t *testing.T, f *fixture) {
+			f.onSource(t, `SET allow_system_table_mods = on; SELECT lo_create(5);
+				INSERT INTO pg_seclabel VALUES (5, 'pg_largeobject'::regclass, 0, 'selinux', 'secret')`)
+		}},
 		{"superuser-objects", Target, true, func(t *testing.T, f *fixture) {
 			f.asRoles(t)
 			f.onSource(t, "CREATE FUNCTION raw(int) RETURNS int LANGUAGE internal STRICT AS 'int4abs'")

@@ -41,7 +41,7 @@ func (r *run) roles(ctx context.Context) error {
 // wantedRoles are the roles that objects of the database refer to, with their attributes.
 func (r *run) wantedRoles(ctx context.Context) ([][]string, error) {
 	refers := `d.classid = 'pg_class'::regclass AND d.objid = ANY ($1::oid[]) AND $2::oid[] IS NOT NULL
-		OR d.classid = 'pg_namespace'::regclass AND d.objid = ANY ($2::oid[])
+		OR d.classid = 'pg_namespace'::regclass AND d.objid = ANY ($2::oid[])` + r.rolesOfObjects() + `
 		OR d.classid = 'pg_policy'::regclass AND d.objid IN (SELECT oid FROM pg_policy WHERE polrelid = ANY ($1::oid[]))`
 	if r.o.Select.IsZero() {
 		refers = "d.classid NOT IN ('pg_publication'::regclass, 'pg_subscription'::regclass)"
@@ -56,6 +56,14 @@ func (r *run) wantedRoles(ctx context.Context) ([][]string, error) {
 				AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND (`+refers+`)
 			UNION SELECT owner FROM (`+r.moving()+`) AS m)
 		ORDER BY 1`)
+}
+
+// rolesOfObjects adds those of large objects to a selection.
+func (r *run) rolesOfObjects() string {
+	if !r.movesObjects() {
+		return ""
+	}
+	return " OR d.classid = 'pg_largeobject'::regclass"
 }
 
 // owner is a role that owns what moves, as the target knows it.

@@ -48,7 +48,7 @@ func (r *run) moving() string {
 	sql := `SELECT 'pg_class'::regclass::oid AS class, c.oid AS obj, c.relnamespace AS nsp, c.relowner AS owner FROM pg_class c
 		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c') AND c.relpersistence <> 't' AND `
 	if r.scope.tablesOnly {
-		return sql + `c.oid = ANY ($1::oid[]) AND $2::oid[] IS NOT NULL`
+		return sql + `c.oid = ANY ($1::oid[]) AND $2::oid[] IS NOT NULL` + r.movingObjects()
 	}
 	return `SELECT * FROM (` + sql + `c.relnamespace = ANY ($2::oid[]) AND $1::oid[] IS NOT NULL
 		UNION ALL
@@ -58,6 +58,14 @@ func (r *run) moving() string {
 		WHERE typnamespace = ANY ($2::oid[]) AND typrelid = 0 AND typtype IN ('b', 'd', 'e', 'r') AND typcategory <> 'A'
 		UNION ALL
 		SELECT 'pg_namespace'::regclass, oid, oid, nspowner FROM pg_namespace
-		WHERE oid = ANY ($2::oid[]) AND NOT (nspname = 'public' AND nspowner < 16384)
+		WHERE oid = ANY ($2::oid[]) AND NOT (nspname = 'public' AND nspowner < 16384)` + r.movingObjects() + `
 		) AS o WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = o.class AND e.objid = o.obj AND e.deptype IN ('e', 'i'))`
+}
+
+// movingObjects adds the large objects, which lie in no namespace; one for each owner will do.
+func (r *run) movingObjects() string {
+	if !r.movesObjects() {
+		return ""
+	}
+	return ` UNION ALL SELECT 'pg_largeobject'::regclass, min(oid), 0, lomowner FROM pg_largeobject_metadata GROUP BY lomowner`
 }

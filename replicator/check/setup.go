@@ -22,6 +22,9 @@ type SetupOptions struct {
 	Role        string // "" is the side's default
 	Publication string // "" derives it from the database's name, as seed does
 	NoKey       string // "late" ("" too) or "full"
+
+	LargeObjects string // "yes", "no" or "auto" ("" too)
+
 	Select      schema.Selection
 	Passwords   bool // of roles: print them, scrambled
 }

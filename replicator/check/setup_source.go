@@ -108,7 +108,7 @@ func sourceRun(ctx context.Context, o SetupOptions, dsn string) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{o: Options{Select: o.Select, Publication: o.Publication, NoKey: o.NoKey}, src: src}
+	r := &run{o: Options{Select: o.Select, Publication: o.Publication, NoKey: o.NoKey, LargeObjects: o.LargeObjects}, src: src}
 	if err := r.catalog(ctx); err != nil {
 		src.conn.Close()
 		return nil, err
