@@ -50,6 +50,7 @@ type orders struct {
 	Serve   *replicator.ServeOptions // a target end, not an engine
 	Catchup bool
 	Fence   source.FenceMode
+	Resync  []string // tables to take through again
 	KillAt  string // hook at which it kills itself, the Nth time
 	KillNth int
 }
@@ -76,6 +77,8 @@ func child(text string) int {
 	if o.Serve != nil {
 		o.Serve.Logger, o.Serve.Hook = o.Options.Logger, o.Options.Hook
 		err = replicator.Serve(ctx, *o.Serve)
+	} else if o.Resync != nil {
+		_, err = replicator.Resync(ctx, replicator.ResyncOptions{Dir: o.Options.Dir, Tables: o.Resync, Logger: o.Options.Logger, Hook: o.Options.Hook})
 	} else if o.Catchup {
 		_, err = replicator.Catchup(ctx, replicator.CatchupOptions{Dir: o.Options.Dir, KeyFile: o.Options.KeyFile, Fence: o.Fence, Logger: o.Options.Logger, Hook: o.Options.Hook}, func(e catchup.Event) { fmt.Fprintln(os.Stderr, e) })
 	} else {

@@ -156,3 +156,90 @@ ALTER TABLE h.serial ALTER id TYPE bigint;
 ALTER TABLE h.tree DETACH PARTITION h.leaf_1;
 UPDATE h.leaf_1 SET id = 10 WHERE id = 3;
 `
+
+// TestKilledInResync kills a resync at each dangerous instant. Every second time seed finishes what was
+// left, else the next resync takes over; in the end both sides are equal, and nothing was applied twice.
+func TestKilledInResync(t *testing.T) {
+	seed := seedOf(t)
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, hammerSchema+hammerRows(500))
+	p.followThenLeave()
+	h := startHammer(t, p.source, seed, 2, 500)
+	h.mustCommit(t, 50)
+	p.exec(p.source, "ALTER TABLE h.named ADD w text; ALTER TABLE h.log ADD more int; ALTER TABLE h.obs ADD w int")
+	for i, hook := range []string{
+		"engine: resync planned", "engine: tables taken away", "target: chunk before commit", "engine: chunk received",
+		"engine: before marker", "apply: before commit", "apply: after commit",
+	} {
+		h.mustCommit(t, 20)
+		e := startEngine(t, orders{Options: p.o, Resync: []string{"h.named", "h.log", "h.obs_1"}, KillAt: hook, KillNth: 1})
+		if <-e.gone; e.code != -1 {
+			t.Fatalf("resync was not killed at %q but ended with %d:\n%s", hook, e.code, e.out)
+		}
+		if i%2 == 0 {
+			e = startEngine(t, orders{Options: p.o})
+			e.mustReach(p.o.Dir, status.Following)
+			e.kill()
+		}
+	}
+	p.finish(h)
+}
+
+// TestResyncInTheFirstCopy changes a table before the target has a consistent point: resync plans it
+// anew, and seed does the rest.
+func TestResyncInTheFirstCopy(t *testing.T) {
+	seed := seedOf(t)
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, hammerSchema+hammerRows(1000)+resyncSchema)
+	h := startHammer(t, p.source, seed, 2, 1000)
+	e := startEngine(t, orders{Options: p.o, KillAt: "engine: before marker", KillNth: 1})
+	if <-e.gone; e.code != -1 {
+		t.Fatalf("engine ended with %d:\n%s", e.code, e.out)
+	}
+	p.exec(p.source, "ALTER TABLE h.named ADD w text; DROP TABLE h.bill; ALTER TABLE h.patient ADD ward int")
+	done := p.mustResync("h.named", "h.bill", "h.patient")
+	for _, r := range done {
+		if r.Waits == r.Gone {
+			t.Errorf("resync says %+v", r)
+		}
+	}
+	p.finish(h)
+	p.compareSchema()
+}
+
+// TestResyncOfALeaf attaches a leaf anew to a tree that foreign keys point to, and drops a table; the
+// target is at another site. The other leaf keeps its rows, and the keys stand again when the leaf does.
+func TestResyncOfALeaf(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, "CREATE SCHEMA h;"+resyncSchemaOfLeaf)
+	p.far()
+	p.followThenLeave()
+	before := p.receipts()
+	p.exec(p.source, `ALTER TABLE h.tree DETACH PARTITION h.t2; DELETE FROM h.t2 WHERE id = 11;
+		INSERT INTO h.gone VALUES (1), (2); DELETE FROM h.gone; DROP TABLE h.gone;
+		ALTER TABLE h.tree ATTACH PARTITION h.t2 FOR VALUES FROM (10) TO (30); INSERT INTO h.tree VALUES (25, 'new'); INSERT INTO h.ref VALUES (25)`)
+	p.mustResync("h.t2", "h.gone")
+	for name, receipt := range p.receipts() {
+		if (before[name] == receipt) == (name == "h.t2") {
+			t.Errorf("%s: receipts were %s, are %s", name, before[name], receipt)
+		}
+	}
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	p.exec(p.source, "UPDATE h.tree SET v = 'moved', id = 28 WHERE id = 2; UPDATE h.tree SET id = 2 WHERE id = 19; INSERT INTO h.tree VALUES (27, 'x')")
+	p.mustCatchup()
+	<-e.gone
+	p.compare()
+	p.compareSchema()
+}
+
+const resyncSchemaOfLeaf = `
+CREATE TABLE h.tree (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+CREATE TABLE h.t1 PARTITION OF h.tree FOR VALUES FROM (1) TO (10);
+CREATE TABLE h.t2 PARTITION OF h.tree FOR VALUES FROM (10) TO (20);
+CREATE INDEX tree_v ON h.tree (v);
+CREATE TABLE h.gone (id int PRIMARY KEY);
+CREATE TABLE h.ref (id int REFERENCES h.tree, PRIMARY KEY (id));
+INSERT INTO h.tree SELECT i, 'CANARY-7f3a9' FROM generate_series(1, 19) i;
+INSERT INTO h.ref SELECT i FROM generate_series(3, 9) i;
+`

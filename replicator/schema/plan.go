@@ -112,7 +112,7 @@ func (p *planner) place(e *Entry) error {
 	case "FK CONSTRAINT":
 		return p.foreignKey(e)
 	case "INDEX ATTACH":
-		p.list(e, p.after(e, inConstraints))
+		p.attachIndex(e)
 	case "CHECK CONSTRAINT":
 		p.list(e, p.after(e, p.checkRank(e)))
 	case "RULE":

@@ -78,6 +78,22 @@ func (p *planner) attach(e *Entry) {
 	p.list(e, p.after(e, inPre))
 }
 
+// attachIndex places an index under that of the table above, behind its table. Where only the partition is
+// dumped that is attached at the window, and takes its indexes along: then there is nothing left to do.
+func (p *planner) attachIndex(e *Entry) {
+	indexes := 0
+	for _, id := range e.Depends {
+		if on := p.entry[id]; on != nil && (on.Type == "INDEX" || on.Type == "CONSTRAINT") {
+			indexes++
+		}
+	}
+	if indexes < 2 {
+		p.list(e, p.after(e, inFinish))
+		return
+	}
+	p.list(e, p.after(e, inConstraints))
+}
+
 // rule places rules: they wait for the window, but for the views that pg_dump makes late.
 func (p *planner) rule(e *Entry) {
 	if strings.HasPrefix(e.SQL, "CREATE OR REPLACE VIEW ") || strings.HasSuffix(e.Name, " _RETURN") {

@@ -22,6 +22,9 @@ type Anew struct {
 // All of that is one step, and so happens once. Nothing is dropped by CASCADE: what depends on a table
 // and will not be made anew is in the way, and makes the step fail with dependentObjects.
 func AnewStep(job, id string, a Anew) (schema.Step, error) {
+	for _, list := range []*[]string{&a.Tables, &a.Views, &a.Sequences, &a.Steps} {
+		*list = append([]string{}, *list...) // null is no array
+	}
 	plan, err := json.Marshal(a)
 	if err != nil {
 		return schema.Step{}, fmt.Errorf("take tables from the target: %w", err)
