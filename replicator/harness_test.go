@@ -51,7 +51,7 @@ type orders struct {
 	Catchup bool
 	Fence   source.FenceMode
 	Resync  []string // tables to take through again
-	KillAt  string // hook at which it kills itself, the Nth time
+	KillAt  string   // hook at which it kills itself, the Nth time
 	KillNth int
 }
 

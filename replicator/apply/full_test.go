@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"replicator/wal/pgoutput"
 )
 
 // TestIdentityFull has tables without a key: each change touches exactly one of several equal rows.
@@ -20,6 +22,8 @@ func TestIdentityFull(t *testing.T) {
 			`DELETE FROM f WHERE j::text = '{"a":1}'; UPDATE f SET p = '(3,4)'`},
 		{"indexed", "v int NOT NULL, t citext NOT NULL, w float8 NOT NULL", "CREATE INDEX ON f (v); CREATE INDEX ON f (t); CREATE INDEX ON f (w); INSERT INTO f SELECT g % 50, 'X' || g, 'NaN' FROM generate_series(1, 300) g",
 			"UPDATE f SET v = v + 1 WHERE v % 7 = 0; DELETE FROM f WHERE t = 'x8'; UPDATE f SET w = '-0' WHERE v = 3; DELETE FROM f WHERE w = 0"},
+		{"indexed and nullable", "v int, t text, d date", "CREATE INDEX ON f (v, t); CREATE INDEX ON f (d); INSERT INTO f SELECT nullif(g % 20, 3), nullif('x' || g % 5, 'x2'), CASE WHEN g % 9 > 0 THEN '2026-11-24'::date + g % 30 END FROM generate_series(1, 300) g",
+			"UPDATE f SET v = 3 WHERE v IS NULL; DELETE FROM f WHERE t IS NULL AND d IS NULL; UPDATE f SET d = NULL, t = NULL WHERE v = 7; DELETE FROM f WHERE ctid = (SELECT ctid FROM f WHERE t IS NULL LIMIT 1); INSERT INTO f VALUES (NULL, NULL, NULL), (NULL, NULL, NULL); DELETE FROM f WHERE ctid = (SELECT ctid FROM f WHERE v IS NULL AND t IS NULL AND d IS NULL LIMIT 1)"},
 		{"no columns", "", "INSERT INTO f DEFAULT VALUES; INSERT INTO f DEFAULT VALUES; INSERT INTO f DEFAULT VALUES",
 			"DELETE FROM f WHERE ctid = '(0,2)'; INSERT INTO f DEFAULT VALUES; INSERT INTO f DEFAULT VALUES"},
 		{"only a generated column", "g int GENERATED ALWAYS AS (7) STORED", "INSERT INTO f DEFAULT VALUES; INSERT INTO f DEFAULT VALUES", "DELETE FROM f WHERE ctid = '(0,2)'; INSERT INTO f DEFAULT VALUES"},
@@ -37,6 +41,39 @@ func TestIdentityFull(t *testing.T) {
 			p.apply()
 			p.same()
 		})
+	}
+}
+
+// TestImageByIndex wants a row found by an index where its table has one, NULL or not.
+func TestImageByIndex(t *testing.T) {
+	p := newPair(t, "CREATE TABLE f (v int, t text, w int NOT NULL); ALTER TABLE f REPLICA IDENTITY FULL; CREATE INDEX f_v ON f (v)")
+	p.on(p.dst, "INSERT INTO f SELECT CASE WHEN g % 100 > 0 THEN g END, 'x', g FROM generate_series(1, 20000) g; ANALYZE f; SET plan_cache_mode = force_generic_plan")
+	rows := query(t, p.dst, columns, "public", "f")
+	rel := &relation{table: &p.cfg.Tables[0], name: "public.f", cols: readColumns(rows), stmts: map[string]*statement{}}
+	value, null := pgoutput.Value{Kind: 't'}, pgoutput.Value{Kind: 'n'}
+	for _, tt := range []struct {
+		kind     byte
+		row, old []pgoutput.Value
+		args     string
+	}{
+		{anyDelete, nil, []pgoutput.Value{value, value, value}, "7, 'x', 7"},
+		{anyDelete, nil, []pgoutput.Value{null, value, value}, "NULL, 'x', 200"},
+		{anyUpdate, []pgoutput.Value{value, value, value}, []pgoutput.Value{value, null, value}, "7, 'y', 7, 7, NULL, 7"},
+	} {
+		st := rel.byImage(tt.kind, tt.row, tt.old)
+		types := make([]string, len(st.oids))
+		for i, o := range st.oids {
+			types[i] = query(t, p.dst, fmt.Sprintf("SELECT format_type(%d, NULL)", o))[0][0]
+		}
+		p.on(p.dst, "PREPARE s ("+strings.Join(types, ", ")+") AS "+st.sql)
+		var plan strings.Builder
+		for _, r := range query(t, p.dst, "EXPLAIN EXECUTE s("+tt.args+")") {
+			plan.WriteString(r[0] + "\n")
+		}
+		p.on(p.dst, "DEALLOCATE s")
+		if strings.Contains(plan.String(), "Seq Scan") || strings.Count(plan.String(), "f_v") < 2 {
+			t.Errorf("%c with %s:\n%s", tt.kind, tt.args, &plan)
+		}
 	}
 }
 

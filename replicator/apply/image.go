@@ -16,6 +16,38 @@ import (
 // (COPY in text) may have other bytes for the same value, so when no image is equal the rows'
 // text forms are compared: those are what pg_dump relies on to tell values apart.
 
+// What is known of a column of an old row before its statement is made.
+const (
+	notSought = 0 // no index has it, or its type has no equality
+	isValue   = 1
+	isNull    = 2 // NULL = NULL is not true: the statement is another one
+)
+
+// mostSought bounds the nullable columns that an index is sought by, and with them the statements that
+// a table can have.
+const mostSought = 4
+
+// nulls tells by which columns of an old row an index may find it.
+func (rel *relation) nulls(old []pgoutput.Value) []byte {
+	nulls, nullable := make([]byte, len(rel.cols)), 0
+	for i := range rel.cols {
+		c := &rel.cols[i]
+		if !c.indexed || c.equals == "" {
+			continue
+		}
+		if !c.notNull {
+			if nullable++; nullable > mostSought {
+				continue
+			}
+		}
+		nulls[i] = isValue
+		if old[i].Kind == 'n' {
+			nulls[i] = isNull
+		}
+	}
+	return nulls
+}
+
 // anyUpdate's parameters are the columns that are set, then the old row.
 func (b *builder) anyUpdate(row []pgoutput.Value) *statement {
 	b.add("UPDATE ONLY %s AS t ", b.rel.name)
@@ -41,9 +73,11 @@ func (b *builder) whereImage() {
 		c := &b.rel.cols[i]
 		have[i], want[i] = "o."+c.ident(), b.value(i)
 		// Equal images are equal values, so this excludes nothing; it lets an index find them.
-		// A nullable column cannot have it: NULL = NULL is not true.
-		if c.indexed && c.notNull && c.equals != "" {
+		switch b.nulls[i] {
+		case isValue:
 			fmt.Fprintf(&index, "%s %s %s AND ", have[i], c.equals, want[i])
+		case isNull:
+			fmt.Fprintf(&index, "%s IS NULL AND ", have[i])
 		}
 	}
 	find := func(op, cast string) string {

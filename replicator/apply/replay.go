@@ -80,13 +80,16 @@ func (x *executor) rowByImage(ctx context.Context, c *change) error {
 	for i := range c.rel.cols {
 		x.push(&x.values[int(c.key)+i])
 	}
-	return x.row(ctx, c.rel, kind, row, c.tx)
+	return x.queue(ctx, c.rel, c.rel.byImage(kind, row, x.values[c.key:][:len(c.rel.cols)]), c.tx)
 }
 
 // row queues the statement whose parameters were pushed.
 func (x *executor) row(ctx context.Context, rel *relation, kind byte, row []pgoutput.Value, tx int32) error {
-	return x.s.run(ctx, rel.statement(kind, row), x.params, x.formats,
-		expected{what: whatRows, rel: rel, tx: tx, want: 1})
+	return x.queue(ctx, rel, rel.statement(kind, row), tx)
+}
+
+func (x *executor) queue(ctx context.Context, rel *relation, st *statement, tx int32) error {
+	return x.s.run(ctx, st, x.params, x.formats, expected{what: whatRows, rel: rel, tx: tx, want: 1})
 }
 
 func (x *executor) clear() { x.params, x.formats = x.params[:0], x.formats[:0] }

@@ -25,7 +25,16 @@ const (
 // statement finds or makes a statement. row decides which columns are set: those that are
 // unchanged TOAST are left out; it is nil where that does not matter.
 func (rel *relation) statement(kind byte, row []pgoutput.Value) *statement {
-	rel.mask = append(rel.mask[:0], kind)
+	return rel.find(kind, row, nil)
+}
+
+// byImage finds or makes a statement that finds its row by its old image.
+func (rel *relation) byImage(kind byte, row, old []pgoutput.Value) *statement {
+	return rel.find(kind, row, rel.nulls(old))
+}
+
+func (rel *relation) find(kind byte, row []pgoutput.Value, nulls []byte) *statement {
+	rel.mask = append(append(rel.mask[:0], kind), nulls...)
 	for i := range row {
 		if row[i].Kind == 'u' {
 			rel.mask = append(rel.mask, byte(i>>8), byte(i))
@@ -34,13 +43,13 @@ func (rel *relation) statement(kind byte, row []pgoutput.Value) *statement {
 	if st := rel.stmts[string(rel.mask)]; st != nil {
 		return st
 	}
-	st := rel.build(kind, row)
+	st := rel.build(kind, row, nulls)
 	rel.stmts[string(rel.mask)] = st
 	return st
 }
 
-func (rel *relation) build(kind byte, row []pgoutput.Value) *statement {
-	b := &builder{rel: rel}
+func (rel *relation) build(kind byte, row []pgoutput.Value, nulls []byte) *statement {
+	b := &builder{rel: rel, nulls: nulls}
 	switch kind {
 	case setInsert:
 		return b.setInsert()
@@ -86,9 +95,10 @@ func (rel *relation) isKey(i int) bool {
 
 // builder writes one statement.
 type builder struct {
-	rel  *relation
-	sql  strings.Builder
-	oids []uint32
+	rel   *relation
+	sql   strings.Builder
+	oids  []uint32
+	nulls []byte // of statements that find their row by its image, see nulls
 }
 
 func (b *builder) done() *statement { return &statement{sql: b.sql.String(), oids: b.oids} }
