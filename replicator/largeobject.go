@@ -41,6 +41,8 @@ type objects struct {
 
 	mu      sync.Mutex
 	yield   context.CancelFunc // ends the round that runs in the background
+	failed  error              // of the last round in the background
+	claimed bool               // the target's large objects are ours
 	written int64              // objects, by this run
 	removed int64
 	bytes   int64
@@ -58,12 +60,15 @@ func (o *objects) run(ctx context.Context) error {
 	if !o.rec.LargeObjects {
 		return o.leftOut(ctx)
 	}
-	if err := o.begin(ctx); err != nil {
+	if err := o.begin(); err != nil {
 		return err
 	}
 	for {
 		began := time.Now()
 		err := o.background(ctx)
+		o.mu.Lock()
+		o.failed = err
+		o.mu.Unlock()
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -116,30 +121,44 @@ func (o *objects) leftOut(ctx context.Context) error {
 	})
 }
 
-// notOurs fails where the target has large objects before we have written any: a round would remove them.
-var notOurs = schema.Step{ID: "LARGE OBJECTS", Kind: "LARGE OBJECTS", Name: "begin", SQL: `DO $$ BEGIN
-	IF EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) THEN
+// ours fails where the target has large objects before we have written any, or another job moves some there:
+// a round would remove them.
+var ours = schema.Step{ID: "LARGE OBJECTS", Kind: "LARGE OBJECTS", Name: "begin", SQL: `DO $$ BEGIN
+	IF EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) OR (SELECT count(*) > 1 FROM replicator.step WHERE step = 'LARGE OBJECTS') THEN
 		RAISE duplicate_object;
 	END IF;
 END $$`}
 
-// begin takes the target's large objects over.
-func (o *objects) begin(ctx context.Context) error {
+// claim takes the target's large objects over, before the first write. Those of a target that is used again
+// are ours.
+func (o *objects) claim(ctx context.Context) error {
+	o.mu.Lock()
+	claimed := o.claimed || o.reuses
+	o.mu.Unlock()
+	if claimed {
+		return nil
+	}
+	_, err := o.end.Step(ctx, &ours)
+	if pg.State(err) == "42710" {
+		return fault.New(fault.Preflight, errors.New("the target has large objects that are not this job's, and a round would remove them"),
+			"move into a database of its own, or leave them alone with --large-objects no")
+	}
+	o.mu.Lock()
+	o.claimed = err == nil
+	o.mu.Unlock()
+	return err
+}
+
+// begin looks whether all objects were copied once.
+func (o *objects) begin() error {
 	var r objectsRecord
-	known, err := o.store.Get(keyObjects, &r)
-	if err != nil {
+	if _, err := o.store.Get(keyObjects, &r); err != nil {
 		return err
 	}
 	if r.Rounds > 0 {
 		close(o.first)
 	}
-	if known || o.reuses {
-		return nil
-	}
-	return o.persist(ctx, "take large objects over", func() error {
-		_, err := o.end.Step(ctx, &notOurs)
-		return err
-	})
+	return nil
 }
 
 // errYielded ends a round in the background when the fence wants its turn.

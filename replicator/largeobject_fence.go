@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"replicator/replicator/catchup"
@@ -38,14 +39,20 @@ var errObjectsLack = fault.New(fault.Preflight, errors.New("large objects have n
 // firstRoundWait is for a job that was started for the catch-up, and databases with few large objects.
 const firstRoundWait = 10 * time.Second
 
-// objectsReady refuses a catch-up before the first round has ended.
+// objectsReady refuses a catch-up before the first round has ended, and while rounds fail: so would the
+// last one.
 func (j *job) objectsReady(ctx context.Context) error {
 	wait, cancel := context.WithTimeout(ctx, firstRoundWait)
 	defer cancel()
-	if j.objects.awaitCopied(wait) == nil {
-		return nil
+	if j.objects.awaitCopied(wait) != nil {
+		return cmp.Or(ctx.Err(), errObjectsLack)
 	}
-	return cmp.Or(ctx.Err(), errObjectsLack)
+	j.objects.mu.Lock()
+	defer j.objects.mu.Unlock()
+	if err := j.objects.failed; err != nil && ctx.Err() == nil {
+		return fault.New(fault.Preflight, fmt.Errorf("the last round of large objects failed: %w", err), cmp.Or(fault.HintOf(err), "see the engine's log"))
+	}
+	return ctx.Err()
 }
 
 // giveTurnBack lets rounds go on in the background, unless the target is open or may be.

@@ -219,6 +219,9 @@ func (r *round) count(src *largeobject.Answer, unchanged bool) {
 // write does a batch. The session on the source comes first: nobody waits for one with half a
 // transaction on the target in hand.
 func (r *round) write(ctx context.Context, b *largeobject.Batch) error {
+	if err := r.claim(ctx); err != nil {
+		return err
+	}
 	bytes, err := r.send(ctx, b)
 	if err != nil {
 		return fmt.Errorf("write large objects: %w", err)

@@ -11,6 +11,7 @@ import (
 	"replicator/bench/cluster"
 	"replicator/replicator"
 	"replicator/replicator/catchup"
+	"replicator/replicator/fault"
 	"replicator/replicator/status"
 )
 
@@ -111,11 +112,18 @@ func TestLargeObjects(t *testing.T) {
 	for _, far := range []bool{false, true} {
 		t.Run(map[bool]string{false: "here", true: "at another site"}[far], func(t *testing.T) {
 			p := objectsPair(t, 40)
-			if far {
-				p.far()
-			}
 			s := p.scribble(seedOf(t), 40)
+			var there *site
+			if far {
+				there = p.far()
+				there.service.kill()
+				there.start(orders{KillAt: "target: large objects half written", KillNth: 20})
+			}
 			e := startEngine(t, orders{Options: p.o})
+			if far { // the service dies with half an object in hand, and another takes its place
+				<-there.service.gone
+				there.start(orders{})
+			}
 			e.mustReach(p.o.Dir, status.Following)
 			if !e.objectsCopied(p.o.Dir, 2) {
 				t.Fatalf("engine ended with %d:\n%s", e.code, e.out)
@@ -127,6 +135,7 @@ func TestLargeObjects(t *testing.T) {
 			})
 			p.exec(p.target, `SELECT lo_put(max(oid), 1, 'damage'), lo_unlink(min(oid)) FROM pg_largeobject_metadata WHERE oid < 500000;
 				SELECT lo_from_bytea(999999, 'not ours'); COMMENT ON LARGE OBJECT 500000 IS 'damage'`)
+			e.mustStayBelow(mostResident, "large objects")
 			report := p.mustCatchup()
 			<-e.gone
 			p.sameObjects()
@@ -157,6 +166,31 @@ func TestLargeObjectsKilled(t *testing.T) {
 	s.stop()
 	e := startEngine(t, orders{Options: p.o})
 	e.mustReach(p.o.Dir, status.Following)
+	p.mustCatchup()
+	<-e.gone
+	p.sameObjects()
+}
+
+// TestLargeObjectsWithoutARole refuses a catch-up while the owner of an object is missing on the target, and
+// goes on once he is there.
+func TestLargeObjectsWithoutARole(t *testing.T) {
+	p := objectsPair(t, 1)
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	if !e.objectsCopied(p.o.Dir, 1) {
+		t.Fatalf("engine ended with %d:\n%s", e.code, e.out)
+	}
+	p.exec(p.source, "CREATE ROLE stranger_here; ALTER LARGE OBJECT 100007 OWNER TO stranger_here")
+	t.Cleanup(func() { p.exec(p.source, "ALTER LARGE OBJECT 100007 OWNER TO CURRENT_USER; DROP ROLE stranger_here") })
+	if !e.awaitStatus(p.o.Dir, func(s status.Status) bool { return strings.Contains(s.LastError, "large objects") }) {
+		t.Fatalf("engine ended with %d:\n%s", e.code, e.out)
+	}
+	if _, err := p.catchup(replicator.CatchupOptions{}); fault.CodeOf(err) != fault.Preflight {
+		t.Errorf("catch-up without the role: %v", err)
+	}
+	p.exec(p.target, "CREATE ROLE stranger_here")
+	t.Cleanup(func() { p.exec(p.target, "ALTER LARGE OBJECT 100007 OWNER TO CURRENT_USER; DROP ROLE stranger_here") })
+	e.awaitStatus(p.o.Dir, func(s status.Status) bool { return s.LargeObjects.Rounds > 1 && s.LargeObjects.Different == 0 })
 	p.mustCatchup()
 	<-e.gone
 	p.sameObjects()
