@@ -162,6 +162,9 @@ func (j *job) load(ctx context.Context, create bool) error {
 	}
 	j.source = &source.Database{DSN: j.o.Source, Job: j.rec.Job, Database: j.rec.Database, System: j.rec.System}
 	j.tracker = status.NewTracker(j.rec.Job)
+	if err := j.foretell(); err != nil {
+		return err
+	}
 	return j.openEnd(ctx)
 }
 
@@ -179,6 +182,9 @@ func (j *job) Close() error {
 func (j *job) setPhase(p status.Phase) error {
 	j.tracker.SetPhase(p)
 	j.log.Info("phase", "phase", p, "job", j.rec.Job)
+	if err := j.keepCourse(); err != nil {
+		return err
+	}
 	return j.store.Put(keyPhase, p)
 }
 

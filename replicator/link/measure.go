@@ -78,8 +78,8 @@ func (p *Probe) RoundTrip(ctx context.Context) (time.Duration, error) {
 }
 
 // Up sends the frames that next gives for span and returns the rate, bytes a second, at which they
-// arrived once the connection had got going. next appends a sealed frame to dst; ok false ends early.
-func (p *Probe) Up(ctx context.Context, span time.Duration, next func(dst []byte) (sealed []byte, ok bool)) (float64, error) {
+// arrived once the connection had got going. next appends a sealed frame to dst.
+func (p *Probe) Up(ctx context.Context, span time.Duration, next func(dst []byte) []byte) (float64, error) {
 	defer p.Close()
 	ctx, cancel := context.WithTimeout(ctx, span)
 	defer cancel()
@@ -94,20 +94,17 @@ func (p *Probe) Up(ctx context.Context, span time.Duration, next func(dst []byte
 	g.Go(func() error { return p.arrivals(&seen) })
 	var buf []byte
 	for ctx.Err() == nil {
-		var ok bool
-		if buf, ok = next(buf[:0]); !ok {
-			break
-		}
+		buf = next(buf[:0])
 		if p.w.write(header{kind: kindFill, call: 1}, buf) != nil {
-			break // what counts is what the other side has said by now
+			break // the time is over, or the other side is gone
 		}
 	}
-	<-ctx.Done() // or the sender ran out early: what is on its way may still arrive
+	early := ctx.Err() == nil
 	p.Close()
-	if err := g.Wait(); err != nil && len(seen.list) < 2 {
+	if err := g.Wait(); err != nil && early {
 		return 0, lost("measure the link", err)
 	}
-	return seen.rate(), nil
+	return seen.rate(), nil // 0: a slow line has brought nothing within the time
 }
 
 // arrivals reads what the other side says has arrived, until the connection ends.
@@ -135,19 +132,32 @@ func (p *Probe) Down(ctx context.Context, span time.Duration) (float64, error) {
 	if err := p.w.send(kindMeasure, 0, 1, fillBegin{Down: true, Span: span}); err != nil {
 		return 0, lost("measure the link", err)
 	}
-	var seen gains
-	var buf []byte
-	for began := time.Now(); ; {
-		_, body, err := p.w.read(buf)
-		if err != nil {
-			if len(seen.list) < 2 {
-				return 0, lost("measure the link", err)
+	began, before := time.Now(), p.w.got.Load()
+	var g errgroup.Group
+	g.Go(func() error {
+		var buf []byte
+		for {
+			_, body, err := p.w.read(buf)
+			if err != nil {
+				return err
 			}
-			return seen.rate(), nil
+			buf = body
 		}
-		buf = body
-		seen.add(arrived{Bytes: p.w.got.Load(), At: time.Since(began)})
+	})
+	var seen gains
+	tick := time.NewTicker(tellArrived)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-tick.C:
+			seen.add(arrived{Bytes: p.w.got.Load() - before, At: time.Since(began)})
+		case <-ctx.Done():
+		}
 	}
+	if err := g.Wait(); err != nil && seen.rate() == 0 && time.Since(began) < span {
+		return 0, lost("measure the link", err)
+	}
+	return seen.rate(), nil
 }
 
 // Loss is what TCP tells of one direction of a connection: segments sent, and those sent again.

@@ -65,6 +65,7 @@ func Run(ctx context.Context, part Part, o Options) (*Report, error) {
 	}
 	if err == nil {
 		o.conclude(r, time.Now())
+		o.keep(r)
 	}
 	return r, err
 }

@@ -97,6 +97,9 @@ func (m *network) sweep(ctx context.Context, span time.Duration, one func(contex
 	var list []Point
 	counts := steps(mostStreams)
 	for _, n := range counts {
+		if len(list) > 0 && tooSlow(list[0].Rate, n, span/time.Duration(len(counts))) {
+			break
+		}
 		clock := startClock()
 		rate, err := m.streams(ctx, n, span/time.Duration(len(counts)), one)
 		if err != nil {
@@ -106,6 +109,15 @@ func (m *network) sweep(ctx context.Context, span time.Duration, one func(contex
 	}
 	return list, nil
 }
+
+// tooSlow reports that a line carries so little that n streams would not each get far enough to say
+// anything; it is full with fewer.
+func tooSlow(rate float64, n int, span time.Duration) bool {
+	return rate*span.Seconds() < float64(n)*sayingBytes
+}
+
+// sayingBytes is what a stream must carry to say something: some TLS records.
+const sayingBytes = 96 << 10
 
 // streams is the rate of n of them together.
 func (m *network) streams(ctx context.Context, n int, span time.Duration, one func(context.Context, *link.Probe, time.Duration) (float64, error)) (float64, error) {
@@ -146,11 +158,11 @@ func (m *network) up(ctx context.Context, p *link.Probe, span time.Duration) (fl
 	sealed := frame.Seal(nil, frame.Header{Kind: frame.Rows}, raw, nil)
 	var before, after link.Loss
 	before, _ = p.Loss()
-	rate, err := p.Up(ctx, span, func(dst []byte) ([]byte, bool) {
+	rate, err := p.Up(ctx, span, func(dst []byte) []byte {
 		if l, ok := p.Loss(); ok {
 			after = l
 		}
-		return append(dst, sealed...), true
+		return append(dst, sealed...)
 	})
 	m.lost(before, after)
 	return rate, err
@@ -222,6 +234,9 @@ func (m *network) ownRows(ctx context.Context, rows []rowSample, span time.Durat
 	}
 	for _, level := range levels {
 		for _, n := range counts {
+			if tooSlow(m.n.Wire, n, span/time.Duration(len(levels)*len(counts))) && n > 1 {
+				continue
+			}
 			p, err := m.sendRows(ctx, rows, level, n, span/time.Duration(len(levels)*len(counts)))
 			if err != nil {
 				return err
@@ -249,12 +264,12 @@ func (m *network) sendRows(ctx context.Context, rows []rowSample, level frame.Le
 	turn := newTurns(rows)
 	wire, err := m.streams(ctx, n, span, func(ctx context.Context, p *link.Probe, span time.Duration) (float64, error) {
 		packer := frame.NewPacker()
-		return p.Up(ctx, span, func(dst []byte) ([]byte, bool) {
+		return p.Up(ctx, span, func(dst []byte) []byte {
 			i := turn.next()
 			dst = packer.Seal(dst, frame.Header{Kind: frame.Rows}, rows[i].rows, level, layouts[i])
 			raw.Add(int64(len(rows[i].rows)))
 			packed.Add(int64(len(dst)))
-			return dst, true
+			return dst
 		})
 	})
 	out := RowPoint{Level: level.String(), Streams: n, Wire: wire, CPU: clock.busy()}

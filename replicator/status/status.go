@@ -52,6 +52,8 @@ type Status struct {
 
 	LargeObjects *LargeObjects `json:"large_objects,omitempty"` // nil: the job does not move them
 
+	Forecast *Forecast `json:"forecast,omitempty"` // nil: replicator bench has left none
+
 	Strangers []Stranger `json:"strangers,omitempty"` // who else was seen on the target
 }
 

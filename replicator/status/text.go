@@ -52,6 +52,9 @@ func (p *page) head(s Status) {
 	default:
 		p.line("engine", "not running; the same seed command resumes")
 	}
+	if s.Forecast != nil {
+		p.line("forecast", "%s", s.Forecast)
+	}
 	if s.Waiting != "" {
 		p.line("waiting for", "%s", Printable(s.Waiting))
 	}

@@ -22,6 +22,8 @@ type Tracker struct {
 	changes meter
 	wal     meter
 	pending pending
+	course  Course
+	plan    *planner // nil: nothing was foretold
 }
 
 // NewTracker returns a tracker in phase preparing.
@@ -44,6 +46,7 @@ func (t *Tracker) SetPhase(p Phase) {
 	t.Update(func(s *Status) {
 		if s.Phase != p {
 			s.Phase, s.Since = p, time.Now().UTC()
+			t.course.reach(p, s.Since)
 		}
 		s.Waiting, t.trying = "", ""
 	})
@@ -207,6 +210,9 @@ func (t *Tracker) Status() Status {
 	s.Apply.LagBytes = max(0, int64(s.Source.CurrentLSN)-int64(s.Apply.Applied))
 	s.Apply.LagSeconds = t.pending.age(now)
 	s.Apply.ETA = estimate(s.Apply.LagBytes, t.wal.rate(now))
+	if t.plan != nil {
+		s.Forecast = t.plan.look(t.course, s.Copy.Bytes, now)
+	}
 	return s
 }
 
