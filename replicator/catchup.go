@@ -30,6 +30,8 @@ type CatchupOptions struct {
 	Verify   catchup.Verify
 	Operator catchup.Operator
 	catchup.Gates
+	// Acknowledge is the operator's word that the losses of the manifest are known, see Options.
+	Acknowledge string
 
 	Logger *slog.Logger
 	Hook   func(point string)
@@ -83,6 +85,7 @@ func Catchup(ctx context.Context, o CatchupOptions, tell func(catchup.Event)) (*
 func (o *CatchupOptions) request() control.Request {
 	return control.Request{
 		Fence: string(o.Fence), Rehearse: o.Rehearse, Abort: o.Abort, Timeout: o.Timeout, Verify: string(o.Verify), Operator: o.Operator, Gates: o.Gates,
+		Acknowledge: o.Acknowledge,
 	}
 }
 
@@ -101,7 +104,7 @@ func (j *job) catchup(ctx context.Context, req control.Request, tell func(catchu
 	default:
 		return nil, fault.New(fault.Preflight, errors.New("the target does not follow yet"), "wait until replicator status shows phase following")
 	}
-	f := &finisher{job: j, lookups: newLender(j.source, j.o.Jobs)}
+	f := &finisher{job: j, word: req.Acknowledge, lookups: newLender(j.source, j.o.Jobs)}
 	defer f.lookups.close()
 	defer f.giveTurnBack()
 	if open, err := f.foundOpen(ctx); err != nil || open {

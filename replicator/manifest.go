@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"replicator/replicator/fault"
 	"replicator/replicator/schema"
@@ -27,7 +28,7 @@ func (j *job) acknowledge(ctx context.Context) error {
 	if _, err := j.store.Get(keyManifest, &r); err != nil || r.Acknowledged {
 		return err
 	}
-	m, err := j.manifest(ctx, nil)
+	m, err := j.manifest(ctx, false, nil)
 	if err != nil {
 		return err
 	}
@@ -44,6 +45,35 @@ func (j *job) acknowledge(ctx context.Context) error {
 		fmt.Sprintf("read %s, then run seed with --acknowledge %s", filepath.Join(j.o.Dir, manifestFile), m.Digest))
 }
 
+// Manifest makes it again at the fence. What the operator has not acknowledged is refused; what is
+// acknowledged now is kept along with what was before.
+func (f *finisher) Manifest(ctx context.Context) (m *schema.Manifest, err error) {
+	err = f.persist(ctx, "make the manifest", func() error {
+		changed, err := f.changedSchema(ctx)
+		if err != nil {
+			return err
+		}
+		m, err = f.manifest(ctx, true, changed)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := manifestRecord{Manifest: &schema.Manifest{}}
+	if _, err := f.store.Get(keyManifest, &r); err != nil {
+		return m, err
+	}
+	fresh := m.Beyond(r.Manifest)
+	if len(fresh) == 0 {
+		return m, nil
+	}
+	if !m.Acknowledged(f.word) {
+		return m, unacknowledged(fresh, "of the source will not be on the target", m.Digest,
+			"replicator catchup --acknowledge "+m.Digest+" goes on: see the manifest in the report, and do on the target what it says")
+	}
+	return m, f.keepManifest(r.Manifest.With(m.Items...), true)
+}
+
 // unacknowledged is a refusal for things that nobody has said to know of.
 func unacknowledged(items []schema.Item, what, digest, hint string) error {
 	noun := "things"
@@ -53,8 +83,9 @@ func unacknowledged(items []schema.Item, what, digest, hint string) error {
 	return fault.New(fault.Preflight, fmt.Errorf("%d %s %s, and manifest %s is not acknowledged: %s", len(items), noun, what, digest, schema.Few(items)), hint)
 }
 
-// manifest looks at both sides. more are items that only the job knows.
-func (j *job) manifest(ctx context.Context, more []schema.Item) (*schema.Manifest, error) {
+// manifest looks at both sides. made says that the schema is on the target; more are items that only
+// the job knows.
+func (j *job) manifest(ctx context.Context, made bool, more []schema.Item) (*schema.Manifest, error) {
 	facts, err := j.end.Facts(ctx)
 	if err != nil {
 		return nil, err
@@ -68,7 +99,7 @@ func (j *job) manifest(ctx context.Context, more []schema.Item) (*schema.Manifes
 		return nil, err
 	}
 	defer conn.Close()
-	l := schema.Losses{Select: j.rec.Select, Target: &facts.Site, Own: []string{j.rec.Slot, j.rec.Publication}, Fenced: fenced}
+	l := schema.Losses{Select: j.rec.Select, Target: &facts.Site, Own: []string{j.rec.Slot, j.rec.Publication}, Made: made, Fenced: fenced}
 	m, err := l.Read(ctx, conn)
 	if err != nil {
 		return nil, err
@@ -116,4 +147,54 @@ func (j *job) planDatabase(ctx context.Context) error {
 	}
 	j.work.Pre = append(j.work.Pre, schema.DatabaseSteps(src, &facts.Site)...)
 	return nil
+}
+
+// rebase has the schema as it is carried hold what is carried now of tables that are taken through
+// again; of those that are gone, nothing.
+func (p *replan) rebase(named map[string]any) error {
+	all := schema.Baseline{}
+	if found, err := p.store.Get(keyBaseline, &all); err != nil || !found {
+		return err
+	}
+	var old []string
+	for i := range p.old {
+		old = append(old, p.old[i].String())
+	}
+	all.Take(schema.NewBaseline(p.entries), old)
+	named[keyBaseline] = all
+	return nil
+}
+
+// changedSchema names what was made, changed or dropped on the source since it was carried. Tables and
+// sequences that are new are made at the fence.
+func (j *job) changedSchema(ctx context.Context) ([]schema.Item, error) {
+	var then schema.Baseline
+	if found, err := j.store.Get(keyBaseline, &then); err != nil || !found {
+		return nil, err
+	}
+	entries, err := j.dumpSchema(ctx, "fence.dump", j.rec.Select)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{} // what is not made at the fence
+	for i := range j.planned {
+		known[j.planned[i].String()] = true
+	}
+	for i := range j.work.Pre {
+		if s := &j.work.Pre[i]; s.Kind == "TABLE" || s.Kind == "SEQUENCE" {
+			known[s.Name] = true
+		}
+	}
+	comes := map[string]bool{} // schemas that come with a table that is new
+	for i := range entries {
+		if e := &entries[i]; e.Type == "TABLE" && !known[e.Schema+"."+e.Name] {
+			comes[schema.SchemaKey(e.Schema)] = true
+		}
+	}
+	return schema.NewBaseline(entries).Since(then, func(relation string) bool {
+		if _, there := then[relation]; strings.HasPrefix(relation, schema.SchemaKey("")) {
+			return !there && comes[relation]
+		}
+		return !known[relation]
+	}), nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -120,12 +121,16 @@ func (j *job) prepareSchema(ctx context.Context) error {
 	return j.inOrder(ctx, "make the schema", j.work.Pre)
 }
 
-// planSchema dumps the schema of what sel means and orders the work that it takes. The dump is kept
-// for whoever wants to look at it, but not in a job with a key file.
-func (j *job) planSchema(ctx context.Context, file string, sel schema.Selection, tables []chunker.Table) (work *schema.Work, err error) {
+// planSchema dumps the schema of what sel means and orders the work that it takes.
+func (j *job) planSchema(ctx context.Context, file string, sel schema.Selection, tables []chunker.Table) (*schema.Work, error) {
 	entries, err := j.dumpSchema(ctx, file, sel)
 	if err != nil {
 		return nil, err
+	}
+	if reflect.DeepEqual(sel, j.rec.Select) { // to be held against what the source has at the fence
+		if err := j.store.Put(keyBaseline, schema.NewBaseline(entries)); err != nil {
+			return nil, err
+		}
 	}
 	conn, err := j.source.Connect(ctx, "schema")
 	if err != nil {
@@ -139,6 +144,8 @@ func (j *job) planSchema(ctx context.Context, file string, sel schema.Selection,
 	return schema.Plan(entries, tables, facts)
 }
 
+// dumpSchema dumps the schema of what sel means. The dump is kept for whoever wants to look at it, but
+// not in a job with a key file.
 func (j *job) dumpSchema(ctx context.Context, file string, sel schema.Selection) (entries []schema.Entry, err error) {
 	archive := filepath.Join(j.o.Dir, file)
 	defer func() { err = errors.Join(err, j.forgetDump(archive)) }()

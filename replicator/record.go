@@ -39,6 +39,7 @@ const (
 	keyRecord     = "job"
 	keyWork       = "work"
 	keyManifest   = "manifest"
+	keyBaseline   = "baseline"
 	keySlot       = "slot"
 	keyMarker     = "marker"
 	keyConsistent = "consistent"

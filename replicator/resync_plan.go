@@ -2,6 +2,7 @@ package replicator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -37,6 +38,7 @@ type replan struct {
 	family   *schema.Family
 	skip     []uint32
 	work     *schema.Work
+	entries  []schema.Entry // of all that is made anew, as it is now
 }
 
 func (p *replan) all(ctx context.Context, patterns []string) error {
@@ -189,6 +191,7 @@ func (p *replan) order(ctx context.Context) error {
 			}
 		}
 	}
+	p.entries = entries
 	facts, err := schema.ReadFacts(ctx, p.conn, schema.Only(tables, also))
 	if err != nil {
 		return err
@@ -235,7 +238,7 @@ func (p *replan) save() (*resyncRecord, error) {
 	r.Tables = slices.Compact(r.Tables)
 	p.job.work.Replace(p.old, p.work, p.family.Foreign)
 	named := map[string]any{keyResync: r, keyWork: p.job.work, keyConsistent: nil, keyMarker: nil}
-	if err := p.unprove(named); err != nil {
+	if err := errors.Join(p.unprove(named), p.rebase(named)); err != nil {
 		return nil, err
 	}
 	if err := p.store.Replan(p.new, p.chunks, named); err != nil {

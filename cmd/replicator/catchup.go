@@ -51,6 +51,7 @@ func defineCatchup(a *app, f *pflag.FlagSet) action {
 	f.BoolVar(&o.Abort, "abort", false, "lift the fence of an interrupted attempt, nothing else")
 	f.DurationVar(&o.Timeout, "timeout", 0, "give up and lift the fence after this `time`, as in 45m; 0 is no limit")
 	defineGates(f, &o.Gates)
+	f.StringVar(&o.Acknowledge, "acknowledge", "", "what has come to the manifest since the seed is known: its `digest`, as the refusal names it, or all")
 	f.StringVar(&reports, "report-dir", "", "`directory` for the reports (default reports in --dir)")
 	f.StringVar(&signer, "report-key", "", "sign the reports with your own key: `file` of minisign without password, or Ed25519 in PEM")
 	return func(ctx context.Context, _ []string) error {

@@ -24,7 +24,7 @@ type Gate struct {
 
 	Measured float64 `json:"measured"` // the figure behind Found, in Unit; -1: not known
 	Limit    float64 `json:"limit"`    // the one behind Allowed; -1: none
-	Unit     string  `json:"unit"`     // bytes, seconds, tables
+	Unit     string  `json:"unit"`     // bytes, seconds, tables, losses
 }
 
 // State is the gate in a word.
@@ -84,7 +84,11 @@ func (r *run) gates(ctx context.Context) (string, error) {
 		return "", err
 	}
 	found.Changed = changed
-	r.report.Gates = r.o.judge(&found, time.Now())
+	manifest, err := r.manifest(ctx)
+	if err != nil {
+		return "", err
+	}
+	r.report.Gates = append(r.o.judge(&found, time.Now()), manifest)
 	if err := r.strangers(ctx); err != nil {
 		return "", err
 	}

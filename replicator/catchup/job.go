@@ -7,6 +7,7 @@ import (
 
 	"replicator/checksum"
 	"replicator/chunker"
+	"replicator/replicator/schema"
 	"replicator/replicator/source"
 	"replicator/replicator/status"
 	"replicator/wal"
@@ -22,6 +23,10 @@ type Job interface {
 	Reach(ctx context.Context, name string) (lsn wal.LSN, foreign int64, err error)
 	// Facts of both sides, for the report.
 	Facts(ctx context.Context) (src, tgt Database, err error)
+
+	// Manifest makes the manifest again, with what was made or changed on the source since the seed.
+	// Losses that nobody has acknowledged are an error; the manifest is there even so.
+	Manifest(ctx context.Context) (*schema.Manifest, error)
 
 	// Fence stops everybody else's writes on the source; it can be repeated. Lift takes it back.
 	Fence(ctx context.Context, mode source.FenceMode) (detail string, err error)

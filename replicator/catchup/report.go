@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"replicator/replicator/fault"
+	"replicator/replicator/schema"
 	"replicator/replicator/status"
 	"replicator/wal"
 )
@@ -64,6 +65,8 @@ type Report struct {
 	LargeObjects *LargeObjects `json:"large_objects,omitempty"` // nil: the job does not move them
 
 	Strangers []status.Stranger `json:"strangers,omitempty"` // who else was seen on the target since the job began
+
+	Manifest *schema.Manifest `json:"manifest,omitempty"` // what the target has not as the source has it
 
 	Configuration Configuration `json:"configuration"`
 

@@ -115,6 +115,12 @@ func (r *Report) facts() []fact {
 	for _, name := range slices.Sorted(maps.Keys(r.MissedRows)) {
 		list = append(list, fact{"missed rows in " + name, status.Count(r.MissedRows[name])})
 	}
+	if r.Manifest != nil {
+		for _, i := range r.Manifest.Losses() {
+			list = append(list, fact{"not as on the source", i.String()})
+		}
+		list = append(list, fact{"manifest", fmt.Sprintf("%d losses, digest %s; %d to know of", len(r.Manifest.Losses()), cmp.Or(r.Manifest.Digest, "none"), len(r.Manifest.Notes()))})
+	}
 	for i := range r.Strangers {
 		list = append(list, fact{"somebody else on the target", r.Strangers[i].String()})
 	}

@@ -48,6 +48,7 @@ type run struct {
 	opened bool // or begun to be
 	late   []chunker.Table
 	all_   []chunker.Table
+	look   *look // nil before the fence
 }
 
 // errTimeout ends an attempt that took longer than the operator allows.
@@ -77,6 +78,7 @@ func (r *run) outcome() Outcome {
 
 // all is the order of DESIGN.md section 8.
 func (r *run) all(ctx context.Context) error {
+	defer r.stopLook()
 	steps := []struct {
 		name string
 		do   func(context.Context) (string, error)
@@ -211,6 +213,7 @@ func (r *run) drain(ctx context.Context) (string, error) {
 		r.report.RehearsedLSN = lsn
 	} else {
 		r.report.FenceLSN = lsn
+		r.beginLook(ctx)
 	}
 	return "applied up to " + lsn.String(), nil
 }
@@ -251,6 +254,9 @@ func (r *run) finish(ctx context.Context) (string, error) { return r.job.Finish(
 // proof shows that nobody wrote after the fence: no transaction but ours came through the stream, and
 // nobody is there who could have one open, on the target neither.
 func (r *run) proof(ctx context.Context) (string, error) {
+	if err := r.endLook(); err != nil {
+		return "", err
+	}
 	if err := r.alone(ctx); err != nil {
 		return "", err
 	}

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"replicator/checksum"
 	"replicator/chunker"
 	"replicator/replicator/fault"
+	"replicator/replicator/schema"
 	"replicator/replicator/source"
 	"replicator/replicator/status"
 	"replicator/wal"
@@ -21,6 +23,9 @@ type fake struct {
 	fails map[string]error // by method
 	calls []string
 	found Findings
+
+	asked  atomic.Int32 // for the manifest
+	lostAt int32        // the time at which something is lost; 0: never
 }
 
 func (f *fake) do(name string) error {
@@ -71,6 +76,38 @@ func (f *fake) Compare(_ context.Context, tables []*chunker.Table) (map[*chunker
 
 func (f *fake) Predict(context.Context, []chunker.Table, []chunker.Table, bool) ([]Prediction, error) {
 	return []Prediction{{"late tables", 40, "measured"}, {"verify", 2, "measured"}}, f.do("Predict")
+}
+
+// Manifest is asked before the fence and behind it, there beside the other steps.
+func (f *fake) Manifest(context.Context) (*schema.Manifest, error) {
+	if f.asked.Add(1) == f.lostAt {
+		return (&schema.Manifest{}).With(schema.Item{Kind: "view", Name: "ed.fresh", Loss: true}), fault.New(fault.Preflight, errors.New("view ed.fresh is not acknowledged"), "")
+	}
+	return (&schema.Manifest{}).With(), nil
+}
+
+// TestManifestCloses: what nobody has acknowledged is refused before anything is fenced, and what was
+// made between the gate and the fence before anything is opened.
+func TestManifestCloses(t *testing.T) {
+	for at, want := range map[int32][]string{1: nil, 2: {"Fence", "Lift"}} {
+		f := &fake{found: healthy(), lostAt: at}
+		report, err := f.run(Options{})
+		if fault.CodeOf(err) != fault.Preflight || report.Outcome != Failed || len(report.Manifest.Losses()) != 1 {
+			t.Errorf("lost at look %d: %v, %s", at, err, report.Outcome)
+		}
+		for _, step := range []string{"Fence", "Lift", "Open"} {
+			if slices.Contains(f.calls, step) != slices.Contains(want, step) {
+				t.Errorf("lost at look %d: %q", at, f.calls)
+			}
+		}
+		if g := report.Gates[len(report.Gates)-1]; g.Name != "manifest" || g.Closed != (at == 1) {
+			t.Errorf("lost at look %d: gate %+v", at, g)
+		}
+	}
+	f := &fake{found: healthy()}
+	if report, err := f.run(Options{}); err != nil || report.Manifest == nil || f.asked.Load() != 2 {
+		t.Errorf("nothing lost: %v, asked %d times", err, f.asked.Load())
+	}
 }
 
 func (f *fake) run(o Options) (*Report, error) {

@@ -44,6 +44,7 @@ type Request struct {
 	Timeout  time.Duration `json:"timeout_ns,omitempty"`
 
 	catchup.Gates
+	Acknowledge string `json:"acknowledge,omitempty"` // the manifest's digest, or all
 
 	Operator catchup.Operator `json:"operator,omitzero"` // who asks, for the report
 }

@@ -144,16 +144,19 @@ func DatabaseSQL(src, dst *Site) (names, sql []string) {
 	return names, sql
 }
 
-// databaseItems names what is not carried.
-func databaseItems(src, dst *Site) []Item {
+// databaseItems names what is not carried. made says that what our role may carry was carried before:
+// what differs now has changed since.
+func databaseItems(src, dst *Site, made bool) []Item {
 	var items []Item
 	for _, p := range properties(src, dst) {
-		if p.carried(dst) {
-			continue
-		}
 		i := Item{p.kind, p.name, "not so on the target: our role may not change it", "replicator check prints the SQL", true}
-		if p.after {
+		switch {
+		case p.after:
 			i.Why = "not so on the target: it would hinder the move"
+		case p.carried(dst) && !made:
+			continue
+		case p.carried(dst):
+			i.Why = "not so on the target: it was changed since the seed"
 		}
 		if !p.untold {
 			i.Do = p.statement(pg.Ident(dst.Database.Name))

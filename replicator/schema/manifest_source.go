@@ -13,6 +13,7 @@ type Losses struct {
 	Select Selection
 	Target *Site    // what the target's side says; nil leaves out what takes both sides
 	Own    []string // names of our slot and publication, which are nobody's loss
+	Made   bool     // the schema is on the target: what our role may carry of the database was carried then
 	Fenced bool     // the source is fenced: its database's properties are not its own now
 }
 
@@ -55,7 +56,7 @@ func (l *Losses) bothSides(ctx context.Context, conn *pg.Conn, oids string) ([]I
 		return items, err // as with pg_dump, a selection has no say in the database itself
 	}
 	if !l.Fenced {
-		items = append(items, databaseItems(src, l.Target)...)
+		items = append(items, databaseItems(src, l.Target, l.Made)...)
 	}
 	referred, err := ReferredRoles(ctx, conn, src.Roles)
 	if err != nil {
