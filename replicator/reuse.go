@@ -26,7 +26,7 @@ type reuseRecord struct {
 }
 
 // keptByReuse is what outlives the copy before: what the job is, and what was reported of it.
-var keptByReuse = []string{keyRecord, keyReuse, keySecret, keySettings, keySigner, keyVerified, keyReport}
+var keptByReuse = []string{keyRecord, keyReuse, keyStreaming, keySecret, keySettings, keySigner, keyVerified, keyReport}
 
 // takeReuse reads whether the job re-uses, and finishes what a killed run has begun to forget.
 func (j *job) takeReuse(ctx context.Context) error {
