@@ -47,6 +47,11 @@ bench-copy: build debian-postgresql
 	-testdata/servers/debian pgcopydb
 	$(GO) run ./bench/copy $(if $(SCALE),--scale $(SCALE)) $(COPY)
 
+# Draining a backlog of changes and the lag of following, beside native logical replication.
+CDC ?=
+bench-cdc: build debian-postgresql
+	$(GO) run ./bench/cdc $(if $(SCALE),--scale $(SCALE)) $(CDC)
+
 # What it costs to prove two databases equal: reading speed, and the window from fence to opening.
 bench-verify: debian-postgresql
 	$(GO) run ./bench/verify $(BENCH)

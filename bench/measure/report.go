@@ -39,9 +39,12 @@ func New(benchmark, command string) *Report {
 	}
 }
 
-// Fact adds one.
+// Fact adds one, unless it is there already.
 func (r *Report) Fact(name, format string, args ...any) {
-	r.Facts = append(r.Facts, Fact{name, fmt.Sprintf(format, args...)})
+	f := Fact{name, fmt.Sprintf(format, args...)}
+	if !slices.Contains(r.Facts, f) {
+		r.Facts = append(r.Facts, f)
+	}
 }
 
 // Group adds an empty one, whose subjects are compared by the value named key: less is better.

@@ -142,3 +142,12 @@ func Until(ctx context.Context, every time.Duration, yes func() (bool, error)) e
 		}
 	}
 }
+
+// LogTail is the end of the server's log.
+func LogTail(s *Server) string {
+	b, err := os.ReadFile(s.LogFile())
+	if err != nil {
+		return ""
+	}
+	return Tail(string(b))
+}

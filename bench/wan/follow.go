@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"os/exec"
 	"time"
 
 	"replicator/bench/clinical/workload"
 	"replicator/bench/peer"
-	"replicator/replicator/status"
 )
 
 // follow starts a job, in process where near, and returns when its target follows the source.
@@ -33,22 +30,7 @@ func (m *move) follow(ctx context.Context, near bool) (err error) {
 	if m.engine, err = m.Start(ctx, m.FromPlace, m.seedArgs()...); err != nil {
 		return err
 	}
-	return peer.Until(ctx, peer.Poll, func() (bool, error) {
-		if err := m.engine.Ended(); err != nil {
-			return false, err
-		}
-		s, err := m.status(ctx)
-		return s.Phase == status.Following, err
-	})
-}
-
-// status asks the engine.
-func (m *move) status(ctx context.Context) (s status.Status, err error) {
-	out, err := exec.CommandContext(ctx, m.program, "status", "--json", "--dir", m.jobDir()).Output()
-	if err != nil {
-		return s, nil //nolint:nilerr // there is nothing to ask in the first moments; the engine's end is noticed elsewhere
-	}
-	return s, json.Unmarshal(out, &s)
+	return m.engine.Follows(ctx, m.program, m.jobDir())
 }
 
 // passes returns when the target has come past a position; it fails when an end of ours ends.
