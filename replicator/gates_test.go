@@ -23,7 +23,7 @@ const gated = calm + `; CREATE TABLE h.log (who int, what text); ALTER TABLE h.l
 // gate finds a gate of a report, in which all must stand.
 func gate(t *testing.T, r *catchup.Report, name string) catchup.Gate {
 	t.Helper()
-	all := []string{"lag", "changed tables", "last verification", "open transactions", "late tables", "slot", "disk of the change log", "disk of the target"}
+	all := []string{"lag", "changed tables", "last verification", "open transactions", "late tables", "slot", "disk of the change log", "disk of the target", "manifest"}
 	var names []string
 	for _, g := range r.Gates {
 		names = append(names, g.Name)

@@ -103,10 +103,10 @@ func (j *job) lookAtRates() error {
 }
 
 // copying counts what was copied since the last look. Time in which nothing came counts as well: chunks
-// commit as a whole.
+// commit as a whole. A copy that finds chunks on the target already tells nothing of how fast rows move.
 func (r *rates) copying(s status.Status, now time.Time) {
 	n := s.Copy.Bytes - r.copied
-	if !r.looked.IsZero() && (n > 0 || r.phase == status.Copying) {
+	if !r.looked.IsZero() && s.Copy.ChunksReused == 0 && (n > 0 || r.phase == status.Copying) {
 		r.now.Copy.add(max(n, 0), now.Sub(r.looked))
 		r.fresh = true
 	}

@@ -89,7 +89,7 @@ func defineGates(f *pflag.FlagSet, g *catchup.Gates) {
 // tell shows an event while the catch-up runs.
 func (a *app) tell(e catchup.Event) {
 	if a.logFormat == "json" {
-		a.logger().Info("catchup", "step", e.Step, "state", e.State, "seconds", e.Seconds, "text", e.Text)
+		a.logger().Info("catchup", "step", e.Step, "state", e.State, "seconds", e.Seconds, "failed", e.Failed, "text", e.Text)
 		return
 	}
 	fmt.Fprintln(a.stderr, oneLine(e.String()))
