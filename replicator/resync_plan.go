@@ -65,7 +65,7 @@ func (p *replan) choose(ctx context.Context, patterns []string) error {
 	for _, n := range meant {
 		if t := now[p.planned[n].OID]; t != nil {
 			oids = append(oids, t.OID)
-			if schema.Columns(t) != schema.Columns(&p.planned[n]) || t.Generated != p.planned[n].Generated {
+			if tree(&p.planned[n], t) {
 				altered = append(altered, t.OID)
 			}
 		}
@@ -79,6 +79,13 @@ func (p *replan) choose(ctx context.Context, patterns []string) error {
 		}
 	}
 	return p.others(ctx)
+}
+
+// tree reports whether the change of a table is one of the tree that it stands in: of its columns, or of
+// what is above its parent.
+func tree(was, is *chunker.Table) bool {
+	return schema.Columns(was) != schema.Columns(is) || was.Generated != is.Generated ||
+		was.Above != is.Above && schema.Parent(was) == schema.Parent(is)
 }
 
 // others refuses to leave out a table with which the job would stop again.

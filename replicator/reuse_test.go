@@ -148,6 +148,8 @@ func TestReuseRefusesOtherTables(t *testing.T) {
 		{"ALTER TABLE h.named ALTER n TYPE bigint", "column h.named.n differs", "ALTER TABLE h.named ALTER n TYPE int"},
 		{"ALTER TABLE h.named ADD extra int", "column h.named.extra is on the target only", "ALTER TABLE h.named DROP extra"},
 		{"ALTER TABLE h.pair ADD UNIQUE (n)", "constraint h.pair.pair_n_key is on the target only", "ALTER TABLE h.pair DROP CONSTRAINT pair_n_key"},
+		{"ALTER TABLE h.obs DETACH PARTITION h.obs_8; ALTER TABLE h.obs ATTACH PARTITION h.obs_8 FOR VALUES FROM (8) TO (20)", "place in a tree of h.obs_8 differs",
+			"ALTER TABLE h.obs DETACH PARTITION h.obs_8; ALTER TABLE h.obs ATTACH PARTITION h.obs_8 FOR VALUES FROM (8) TO (13)"},
 		{"ALTER VIEW h.rich RENAME TO r2; CREATE VIEW h.rich AS SELECT 1 AS id", "view h.rich differs", "DROP VIEW h.rich; ALTER VIEW h.r2 RENAME TO rich"},
 		{"CREATE OR REPLACE FUNCTION h.audit_fn() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END' SECURITY DEFINER", "routine h.audit_fn() differs", "DROP FUNCTION h.audit_fn() CASCADE"},
 	} {

@@ -175,19 +175,25 @@ func (d *differ) place() {
 		return
 	}
 	wasPart, isPart := strings.Contains(was, boundMark), strings.Contains(is, boundMark)
-	switch above := func(s string) string { name, _, _ := strings.Cut(s, boundMark); return name }; {
-	case wasPart && isPart && above(was) == above(is):
-		d.add("ATTACH PARTITION", "to "+above(is)+" with another bound", true)
+	switch {
+	case wasPart && isPart && Parent(d.plan) == Parent(d.now):
+		d.add("ATTACH PARTITION", "to "+Parent(d.now)+" with another bound, or that to another table above it", true)
 	case isPart:
-		d.add("ATTACH PARTITION", "to "+above(is), true)
+		d.add("ATTACH PARTITION", "to "+Parent(d.now), true)
 	case wasPart:
-		d.add("DETACH PARTITION", "from "+above(was), true)
+		d.add("DETACH PARTITION", "from "+Parent(d.plan), true)
 	default:
 		d.add("INHERIT", fmt.Sprintf("from (%s), was from (%s)", is, was), true)
 	}
 }
 
-// boundMark stands between a partition's parent and the digest of its bound, see marks.
+// Parent is what a table is a partition of, or inherits from.
+func Parent(t *chunker.Table) string {
+	name, _, _ := strings.Cut(t.Above, boundMark)
+	return name
+}
+
+// boundMark stands between a partition's parent and the digest of its place, see marks.
 const boundMark = " bound "
 
 // rewrite is a new file together with a new version of a column's row: a column was computed anew, as

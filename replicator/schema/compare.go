@@ -116,7 +116,11 @@ func normal(e *Entry) string {
 		sql = strings.Join(said, ";\n")
 	}
 	if slices.Contains(placed, e.Type) {
-		sql += fmt.Sprintf("\n-- tablespace %q, access method %s", e.Settings[setTablespace], e.Settings[setAccessMethod])
+		method := e.Settings[setAccessMethod]
+		if strings.Contains(sql, "\nPARTITION BY ") {
+			method = "" // it has none: what is set is the table's before it
+		}
+		sql += fmt.Sprintf("\n-- tablespace %q, access method %s", e.Settings[setTablespace], method)
 	}
 	return sql + "\n-- owner " + e.Owner + "\n"
 }

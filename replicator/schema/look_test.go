@@ -44,6 +44,8 @@ var kinds = []struct{ sql, want string }{
 	{`ALTER TABLE tree DETACH PARTITION leaf`, "!DETACH PARTITION on table public.leaf: from public.tree"},
 	{`ALTER TABLE tree ATTACH PARTITION alone FOR VALUES FROM (10) TO (20)`, "!ATTACH PARTITION on table public.alone: to public.tree"},
 	{`ALTER TABLE tree DETACH PARTITION leaf; ALTER TABLE tree ATTACH PARTITION leaf FOR VALUES FROM (0) TO (10)`, "!ATTACH PARTITION on table public.leaf: to public.tree with another bound"},
+	{`ALTER TABLE deep DETACH PARTITION mid`, "!ATTACH PARTITION on table public.low: to public.mid with another bound, or that to another"},
+	{`ALTER TABLE deep RENAME TO deeper`, "!ATTACH PARTITION on table public.low"},
 	{`ALTER TABLE tree ADD w int`, "!ADD COLUMN on table public.leaf"},
 	{`ALTER TABLE child NO INHERIT parent`, "!INHERIT"},
 	{`ALTER TABLE parent ADD w int`, "!ADD COLUMN on table public.child"},
@@ -68,6 +70,9 @@ CREATE UNLOGGED TABLE u (id int PRIMARY KEY);
 CREATE TABLE gen (id int PRIMARY KEY, g int GENERATED ALWAYS AS (id * 2) STORED);
 CREATE TABLE tree (id int PRIMARY KEY) PARTITION BY RANGE (id);
 CREATE TABLE leaf PARTITION OF tree FOR VALUES FROM (1) TO (10);
+CREATE TABLE deep (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE mid PARTITION OF deep FOR VALUES FROM (1) TO (10) PARTITION BY RANGE (id);
+CREATE TABLE low PARTITION OF mid FOR VALUES FROM (1) TO (5);
 CREATE TABLE alone (id int PRIMARY KEY);
 CREATE TABLE parent (id int PRIMARY KEY);
 CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent);`

@@ -11,9 +11,17 @@ import (
 // marks fills in by what statements are noticed that change a table and leave names and types as they
 // are: what stands above it, its generated columns, its file, and the versions of its columns' catalog
 // rows. Every ALTER of a column writes a new version of that row, and nothing else does but a grant.
+// The place of a partition is all that stands above it, and every bound on the way.
 // Expressions are taken as they are stored: to print one the server would lock the table.
 func marks(ctx context.Context, conn *pg.Conn, at map[uint32]*chunker.Table, oids string, names interned) error {
-	rows, err := conn.Query(ctx, `SELECT c.oid, c.relfilenode,
+	rows, err := conn.Query(ctx, `WITH RECURSIVE up(leaf, rel, depth) AS (
+			SELECT oid, oid, 0 FROM pg_class WHERE oid = ANY ($1::oid[]) AND relispartition
+			UNION ALL SELECT u.leaf, i.inhparent, u.depth + 1 FROM up u JOIN pg_inherits i ON i.inhrelid = u.rel WHERE NOT i.inhdetachpending
+		), place AS (
+			SELECT u.leaf, md5(string_agg(concat_ws(' ', CASE WHEN u.depth > 0 THEN format('%I.%I', n.nspname, c.relname) END, md5(c.relpartbound::text)), ',' ORDER BY u.depth)) AS digest
+			FROM up u JOIN pg_class c ON c.oid = u.rel JOIN pg_namespace n ON n.oid = c.relnamespace GROUP BY u.leaf
+		)
+		SELECT c.oid, c.relfilenode,
 			COALESCE((SELECT md5(string_agg(a.attnum || ' ' || a.xmin, ',' ORDER BY a.attnum)) FROM pg_attribute a
 				WHERE a.attrelid = c.oid AND a.attnum > 0), ''),
 			COALESCE((SELECT string_agg(format('%I %s AS %s', a.attname, format_type(a.atttypid, a.atttypmod), md5(d.adbin::text)), ', ' ORDER BY a.attnum)
@@ -22,7 +30,7 @@ func marks(ctx context.Context, conn *pg.Conn, at map[uint32]*chunker.Table, oid
 			COALESCE((SELECT string_agg(format('%I.%I', pn.nspname, p.relname), ', ' ORDER BY i.inhseqno)
 				FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
 				WHERE i.inhrelid = c.oid AND NOT i.inhdetachpending), '')
-				|| CASE WHEN c.relispartition THEN ' bound ' || md5(c.relpartbound::text) ELSE '' END
+				|| COALESCE(' bound ' || (SELECT digest FROM place WHERE leaf = c.oid), '')
 		FROM pg_class c WHERE c.oid = ANY ($1::oid[])`, oids)
 	if err != nil {
 		return fmt.Errorf("list what else can change: %w", err)

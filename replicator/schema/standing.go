@@ -126,6 +126,10 @@ mine AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname NOT IN ('pg_catalog', 
 d (kind, name, "on", text, rules) AS (
 	SELECT 'table', c.oid::regclass::text, NULL, concat(c.relreplident, c.relpersistence), false FROM t JOIN pg_class c USING (oid)
 	UNION ALL
+	SELECT 'place in a tree of', c.oid::regclass::text, NULL, concat_ws(' ', pg_get_expr(c.relpartbound, c.oid),
+		(SELECT string_agg(inhparent::regclass::text, ',' ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid)), true
+	FROM t JOIN pg_class c USING (oid) WHERE EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
+	UNION ALL
 	SELECT 'column', concat(a.attrelid::regclass, '.', quote_ident(a.attname)), a.attrelid::regclass::text,
 		concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity <> '', a.attgenerated,
 			(SELECT quote_ident(n.nspname) || '.' || quote_ident(l.collname) FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace WHERE l.oid = a.attcollation),
