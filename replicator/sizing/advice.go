@@ -2,6 +2,7 @@ package sizing
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"replicator/replicator/status"
@@ -20,9 +21,7 @@ func advice(r *Report) (list []string) {
 	aboutSettings(r, say)
 	if f := r.Forecast; f != nil {
 		aboutWindow(f, say)
-		for _, l := range f.Links {
-			say("For the rows to be over within %s the link must carry %s.", status.Seconds(l.Days*86400), bitRate(l.Bits))
-		}
+		aboutLinks(f, say)
 		aboutCapacity(f, say)
 	}
 	aboutSource(r, say)
@@ -85,6 +84,16 @@ func aboutWindow(f *Forecast, say func(string, ...any)) {
 }
 
 func local(t time.Time) string { return t.Local().Format("Mon 2 Jan 15:04 MST") }
+
+func aboutLinks(f *Forecast, say func(string, ...any)) {
+	var parts []string
+	for _, l := range f.Links {
+		parts = append(parts, bitRate(l.Bits)+" for "+status.Seconds(l.Days*86400))
+	}
+	if len(parts) > 0 {
+		say("A link that the rows are to be over within some time must carry: %s.", strings.Join(parts, ", "))
+	}
+}
 
 func aboutCapacity(f *Forecast, say func(string, ...any)) {
 	if f.Capacity <= 0 {

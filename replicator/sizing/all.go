@@ -48,6 +48,9 @@ func Run(ctx context.Context, part Part, o Options) (*Report, error) {
 	if err := o.need(part == SourcePart || part == PathPart || part == AllParts, part != SourcePart && part != NetworkPart); err != nil {
 		return nil, err
 	}
+	if part == NetworkPart && o.Link == nil {
+		return nil, errNoLink
+	}
 	began := time.Now()
 	r := &Report{Version: ReportVersion, Tool: catchup.Tool(), Made: began.UTC(),
 		Chosen: Chosen{Jobs: o.Jobs, IndexJobs: o.IndexJobs, CPUs: runtime.NumCPU()}}
@@ -69,6 +72,8 @@ func Run(ctx context.Context, part Part, o Options) (*Report, error) {
 	}
 	return r, err
 }
+
+var errNoLink = fault.New(fault.Usage, errors.New("--target-host is missing"), "the network is measured to replicator serve at the target's site")
 
 var errTooSlow = errors.New("the measurement took too long")
 
@@ -104,7 +109,7 @@ func (o *Options) run(ctx context.Context, part Part, r *Report) error {
 			}
 		}
 	}
-	if has(NetworkPart) && (o.Link != nil || part == NetworkPart) {
+	if has(NetworkPart) && o.Link != nil {
 		if err := o.network(ctx, c, r, span(networkShare)); err != nil {
 			return err
 		}

@@ -9,9 +9,9 @@ import (
 // What a window takes beside its rows: sessions that are ended, markers that go through the stream and
 // back, the audit, the guard. Measured with the clinical set at several sizes, see docs/sizing.md.
 const (
-	windowSeconds = 0.8
-	windowTrips   = 60 // round trips over a link
-	tableSeconds  = 0.012
+	windowSeconds = 0.4
+	windowTrips   = 10 // round trips over a link
+	tableSeconds  = 0.008
 	tableTrips    = 2
 )
 
@@ -20,7 +20,7 @@ const lagSeconds = 2
 
 // conclude draws the forecast from what was measured.
 func (o *Options) conclude(r *Report, now time.Time) {
-	if r.Path != nil && len(r.Path.Kinds) > 0 {
+	if r.Path != nil && len(r.Path.Work.Tables) > 0 {
 		r.Forecast = o.forecast(r, now)
 	}
 	r.Advice = advice(r)
@@ -38,7 +38,7 @@ func (o *Options) forecast(r *Report, now time.Time) *Forecast {
 	f.Window = f.Finish.Window()
 	f.OpenRange = forecast.NewRange(f.Window.Total, max(p.Spread, windowSpread))
 	proved := f.Finish
-	proved.Compare, proved.Changed = 0, f.Peak/3600*60
+	proved.Compare, proved.Sums, proved.Changed = 0, 0, f.Peak/3600*60
 	proved.KeyLookup = r.Target.Apply()
 	w := proved.Window()
 	f.Proved = forecast.NewRange(w.Total, max(p.Spread, windowSpread))
@@ -76,11 +76,21 @@ func (o *Options) finishing(r *Report) forecast.Finish {
 		Steps: float64(facts.finish)*facts.step + float64(facts.sequences)*sequenceSeconds, Compare: p.Work.Bytes(), ScanRate: p.Compare,
 		PerTable: tableSeconds + tableTrips*rtt, Tables: facts.tables,
 	}
+	if f.ScanRate <= 0 {
+		f.ScanRate = guessedScan
+	}
+	if n := r.Network; n != nil {
+		_, f.Down = fills(n.Down)
+		f.Sums = facts.sums
+	}
 	if r.Source != nil {
 		f.Lag = r.Source.Changes.Rows / 3600 * lagSeconds
 	}
 	return f
 }
+
+// guessedScan is what comparing reads a second where no table was large enough to tell.
+const guessedScan = 50 << 20
 
 // sequenceSeconds is one setval on the target.
 const sequenceSeconds = 0.0003

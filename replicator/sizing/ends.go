@@ -110,7 +110,12 @@ func (s *scratch) id() string {
 const scratchComment = "scratch of replicator bench: replicator bench cleanup removes it"
 
 // removeSQL removes the scratch schema, unless somebody else has one of that name.
+//
+// A chunk that was given up may still hold its table: over a slow line the target end learns late that
+// nobody wants it. Sessions of a measurement are ours alone, the lock's says so.
 var removeSQL = `SET LOCAL lock_timeout = '10s';
+	SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+		AND starts_with(application_name, 'replicator/` + target.ScratchJob + `/') AND application_name <> 'replicator/` + target.ScratchJob + `/lock';
 	DO $$ BEGIN
 		IF EXISTS (SELECT FROM pg_namespace WHERE nspname = ` + pg.Literal(target.ScratchSchema) + `
 			AND obj_description(oid, 'pg_namespace') IS DISTINCT FROM ` + pg.Literal(scratchComment) + `) THEN

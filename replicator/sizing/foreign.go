@@ -50,7 +50,7 @@ func (t *trial) foreignSeconds(ctx context.Context, rowsOf map[uint32]float64, s
 		n := from.rows[0] + to.rows[0]
 		seconds += alone
 		rows += n
-		out[i] = t.built.empty + alone*max(1, whole/n)
+		out[i] = t.built.step + alone*max(1, whole/n)
 	}
 	each := 0.0
 	if rows > 0 {
@@ -58,7 +58,7 @@ func (t *trial) foreignSeconds(ctx context.Context, rowsOf map[uint32]float64, s
 	}
 	for i, v := range out {
 		if v <= 0 {
-			out[i] = t.built.empty - v*each
+			out[i] = t.built.step - v*each
 		}
 	}
 	return out, nil

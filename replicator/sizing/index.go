@@ -18,7 +18,8 @@ import (
 
 // indexCosts is what indexes of the sample cost.
 type indexCosts struct {
-	empty    float64 // seconds of a step that does nothing
+	empty    float64 // seconds of a step that does nothing, the way there included
+	step     float64 // of that, what it takes when others are on their way meanwhile
 	order    map[*scratchTable][]builtIndex
 	analyze  map[*scratchTable]float64
 	together float64 // seconds of building them all at once
@@ -45,6 +46,8 @@ func (t *trial) buildIndexes(ctx context.Context, span time.Duration) error {
 	if b.empty, err = t.emptyStep(ctx); err != nil {
 		return err
 	}
+	rtt := min(t.s.seen().RoundTrip, b.empty)
+	b.step = b.empty - rtt + rtt/stepsPerSession
 	for _, st := range t.inTurn() {
 		if time.Now().After(until) {
 			break
@@ -171,8 +174,7 @@ func (t *trial) beside(ctx context.Context, span time.Duration) error {
 	if err := t.dropIndexes(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, max(2*span, 10*time.Second))
-	defer cancel()
+	limit := max(2*span, 10*time.Second)
 	built := make(chan struct{})
 	t.pieces[kind].round = true
 	var took float64
@@ -186,7 +188,7 @@ func (t *trial) beside(ctx context.Context, span time.Duration) error {
 		return err
 	})
 	g.Go(func() (err error) {
-		got, err = t.m.move(gctx, t.pieces[kind].next, 1, func() bool {
+		got, err = t.m.move(gctx, t.pieces[kind].next, 1, limit, func() bool {
 			select {
 			case <-built:
 				return true
@@ -197,9 +199,6 @@ func (t *trial) beside(ctx context.Context, span time.Duration) error {
 		return err
 	})
 	if err := g.Wait(); err != nil {
-		if ctx.Err() != nil && context.Cause(ctx) == context.DeadlineExceeded {
-			return nil // too slow to tell: shared
-		}
 		return err
 	}
 	path.IndexBeside = clamp(b.together / took)
@@ -252,7 +251,7 @@ func (t *trial) indexSeconds(st *chunker.Table, have *scratchTable, rows float64
 				seconds = known[j].seconds * scale
 			}
 		}
-		if seconds += b.empty; ix.unique && !ix.key && t.ranged(st) {
+		if seconds += b.step; ix.unique && !ix.key && t.ranged(st) {
 			unique = append(unique, seconds)
 		} else {
 			early = append(early, seconds)
@@ -289,13 +288,13 @@ const analyzeRows = 30_000
 func (t *trial) analyzeSeconds(table *chunker.Table, have *scratchTable, rows float64) float64 {
 	b := t.built
 	if have != nil && b.analyze[have] > 0 && have.rows[0] > 0 {
-		return b.empty + b.analyze[have]*min(rows, analyzeRows)/min(have.rows[0], analyzeRows)
+		return b.step + b.analyze[have]*min(rows, analyzeRows)/min(have.rows[0], analyzeRows)
 	}
 	var each []float64
 	for st, s := range b.analyze {
 		each = append(each, s/(min(st.rows[0], analyzeRows)*float64(len(st.Columns)+1)))
 	}
-	return b.empty + forecast.Quantile(each, 0.5)*min(rows, analyzeRows)*float64(len(table.Columns)+1)
+	return b.step + forecast.Quantile(each, 0.5)*min(rows, analyzeRows)*float64(len(table.Columns)+1)
 }
 
 // ranged reports whether a table will be cut by its key, so that its unique indexes wait.

@@ -54,7 +54,7 @@ func (m *mover) close() {
 type moved struct {
 	bytes, rows float64
 	chunks      int
-	seconds     float64 // from the beginning to the last commit
+	seconds     float64 // from the beginning to the last commit, or to the end of the time
 	slices      []float64
 }
 
@@ -65,17 +65,22 @@ func (m moved) rate() float64 {
 	return m.bytes / m.seconds
 }
 
-// done is a chunk that is committed.
+// done is a chunk that is committed, or as much of one as there was when the time was over.
 type done struct {
 	at    float64
 	bytes int64
 	rows  int64
+	part  bool
 }
 
-// move moves pieces until there are none left, stop says so, or ctx ends. into is which of a table's
-// scratch tables takes them.
-func (m *mover) move(ctx context.Context, next func() (piece, bool), into int, stop func() bool) (moved, error) {
+// move moves pieces until there are none left or stop says so. What is under way then is finished, but
+// not for longer than limit: on a slow line a chunk takes its time, and what of it is out says as much.
+// into is which of a table's scratch tables takes them.
+func (m *mover) move(ctx context.Context, next func() (piece, bool), into int, limit time.Duration, stop func() bool) (moved, error) {
 	began := time.Now()
+	outer := ctx
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	var list []done
 	var mu sync.Mutex
 	g, gctx := errgroup.WithContext(ctx)
@@ -84,7 +89,7 @@ func (m *mover) move(ctx context.Context, next func() (piece, bool), into int, s
 			for !stop() {
 				conn, err := m.session(gctx)
 				if err != nil {
-					return err
+					return timeOver(outer, gctx, err)
 				}
 				p, ok := next()
 				if !ok {
@@ -96,10 +101,12 @@ func (m *mover) move(ctx context.Context, next func() (piece, bool), into int, s
 					continue
 				}
 				if err != nil {
-					return err
+					if err := timeOver(outer, gctx, err); err != nil {
+						return err
+					}
 				}
 				mu.Lock()
-				list = append(list, done{time.Since(began).Seconds(), n, rows})
+				list = append(list, done{time.Since(began).Seconds(), n, rows, err != nil})
 				mu.Unlock()
 			}
 			return nil
@@ -113,8 +120,10 @@ func (m *mover) move(ctx context.Context, next func() (piece, bool), into int, s
 const slicesOf = 8
 
 func sum(list []done) (m moved) {
-	m.chunks = len(list)
 	for _, d := range list {
+		if !d.part {
+			m.chunks++
+		}
 		m.bytes += float64(d.bytes)
 		m.rows += float64(d.rows)
 		m.seconds = max(m.seconds, d.at)
@@ -127,6 +136,14 @@ func sum(list []done) (m moved) {
 		m.slices[min(slicesOf-1, int(d.at/m.seconds*slicesOf))] += float64(d.bytes)
 	}
 	return m
+}
+
+// timeOver is no error where our own time is over, and err where anything else is.
+func timeOver(outer, inner context.Context, err error) error {
+	if outer.Err() == nil && errors.Is(inner.Err(), context.DeadlineExceeded) {
+		return nil
+	}
+	return err
 }
 
 // session waits for the right to read and a session to do it with.
@@ -175,7 +192,7 @@ func (m *mover) one(ctx context.Context, conn *pg.Conn, p piece, into int) (byte
 	s := target.NewSealer(ctx, w)
 	reading, err := chunker.Read(ctx, conn, p.table, p.chunk, "", source.LockTimeout, s)
 	if err = errors.Join(err, s.Close()); err != nil {
-		return 0, 0, err
+		return s.Bytes(), 0, err
 	}
 	if err := chunker.AwaitFlush(ctx, conn, reading.Flush); err != nil {
 		return 0, 0, fault.New(fault.Source, err, "")
@@ -183,7 +200,7 @@ func (m *mover) one(ctx context.Context, conn *pg.Conn, p piece, into int) (byte
 	give()
 	r := chunker.Receipt{Table: t.Ordinal, Chunk: c.Ordinal, Rows: reading.Rows, Bytes: s.Bytes(), Digest: s.Digest(), Snapshot: reading.Snapshot}
 	if err := w.Commit(ctx, r); err != nil {
-		return 0, 0, err
+		return s.Bytes(), 0, err
 	}
 	st.got(into, p, s.Bytes(), reading.Rows)
 	return s.Bytes(), reading.Rows, nil

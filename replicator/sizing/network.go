@@ -3,7 +3,6 @@ package sizing
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -35,9 +34,6 @@ type network struct {
 // measureNetwork measures the way to replicator serve within span. rows are samples of own rows by
 // table; there may be none.
 func (o *Options) measureNetwork(ctx context.Context, rows []rowSample, r *Report, span time.Duration) error {
-	if o.Link == nil {
-		return fault.New(fault.Usage, errors.New("--target-host is missing"), "the network is measured to replicator serve at the target's site")
-	}
 	cfg := *o.Link
 	cfg.Scratch, cfg.Logger = true, o.Logger
 	remote, err := link.New(ctx, cfg)

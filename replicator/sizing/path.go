@@ -163,7 +163,7 @@ func (t *trial) copyKind(ctx context.Context, k Kind, tables []*chunker.Table, s
 	}
 	t.pieces[k] = sample
 	until := time.Now().Add(span)
-	got, err := t.m.move(ctx, sample.next, 0, func() bool { return time.Now().After(until) })
+	got, err := t.m.move(ctx, sample.next, 0, span*3/2+2*time.Second, func() bool { return time.Now().After(until) })
 	if err != nil {
 		return got, err
 	}
@@ -250,7 +250,7 @@ func (t *trial) compare(ctx context.Context, span time.Duration) error {
 	rates := map[Kind][]float64{}
 	for _, st := range t.inTurn() {
 		k := kindOf(st.Table)
-		if time.Now().After(until) && len(rates) > 0 || len(rates[k]) == comparedPerKind || k == Small {
+		if time.Now().After(until) && len(rates) > 0 || len(rates[k]) == comparedPerKind || k == Small && len(rates) > 0 {
 			continue
 		}
 		r, err := t.compareOne(ctx, st)

@@ -196,6 +196,7 @@ type facts struct {
 	finish    int // steps of the window
 	tables    int
 	step      float64 // seconds of one empty step
+	sums      float64 // bytes of all fingerprints
 }
 
 // Forecast is what is to be expected.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"replicator/checksum"
 	"replicator/chunker"
 	"replicator/replicator/fault"
 	"replicator/replicator/schema"
@@ -22,12 +23,15 @@ func (t *trial) work(ctx context.Context, r *Report) error {
 	w := &t.p.Work
 	w.Path.Chunk = t.chunk
 	late := forecast.Work{Path: w.Path}
+	sums := 0.0
+	t.bound(r)
 	rows := map[uint32]float64{}
 	var sampled float64
 	for i := range t.c.tables {
 		table := &t.c.tables[i]
 		ft, n := t.table(table)
 		rows[table.OID] = n
+		sums += min(n, checksum.BucketCount) * sumBytes
 		if table.Late() {
 			late.Tables = append(late.Tables, ft)
 			continue
@@ -53,16 +57,52 @@ func (t *trial) work(ctx context.Context, r *Report) error {
 	}
 	steps := t.schema(ctx, r)
 	w.Prepare += beginSeconds
-	w.Constraints = float64(steps.constraints) * t.built.empty
+	w.Constraints = float64(steps.constraints) * steps.each
 	w.Apply = r.Target.Apply()
 	if r.Source != nil {
 		w.Changes = r.Source.Changes.Rows / 3600
 	}
-	t.p.facts = facts{late: late.Seed().Total, finish: steps.finish, tables: len(t.c.tables), step: t.built.empty}
+	t.p.facts = facts{late: late.Seed().Total, finish: steps.finish, tables: len(t.c.tables), step: t.built.empty, sums: sums}
 	if t.p.Stage == "" {
 		t.p.Stage = "not told: see the stages"
 	}
 	return nil
+}
+
+// sumBytes is a bucket of a fingerprint on the wire.
+const sumBytes = 40
+
+// bound keeps rates within what the wire carries: the buffers on the way take in what a short sample
+// brings, and say nothing of a long copy.
+func (t *trial) bound(r *Report) {
+	if r.Network == nil || r.Network.Wire <= 0 || r.Source == nil {
+		return
+	}
+	for k, rate := range t.rates {
+		ratio := kindRatio(r.Source, k)
+		if ratio == 0 {
+			ratio = packed(r)
+		}
+		if most := r.Network.Wire * ratio; most > 0 && rate > most {
+			t.rates[k] = most
+		}
+	}
+}
+
+// kindRatio is what rows of a kind pack to at best, 0 where none were packed.
+func kindRatio(s *Source, k Kind) float64 {
+	var raw, packed float64
+	for _, p := range s.Packing {
+		best := 0.0
+		for _, l := range p.Levels {
+			best = max(best, l.Ratio)
+		}
+		if p.Kind == k && best > 0 {
+			raw += float64(p.Bytes)
+			packed += float64(p.Bytes) / best
+		}
+	}
+	return over(raw, packed)
 }
 
 // foreignSpan bounds the joins.
@@ -107,7 +147,10 @@ func ratioOf(t *trial) float64 {
 }
 
 // stepCount is how many schema steps there are.
-type stepCount struct{ pre, constraints, finish int }
+type stepCount struct {
+	pre, constraints, finish int
+	each                     float64 // seconds of one that goes in a group
+}
 
 // schema reads the schema as seed does, and times that. Without pg_dump it is reckoned.
 func (t *trial) schema(ctx context.Context, r *Report) stepCount {
@@ -117,16 +160,16 @@ func (t *trial) schema(ctx context.Context, r *Report) stepCount {
 		r.note("the schema was not read, so its part of the time is reckoned: " + err.Error())
 		n := len(t.c.tables)
 		t.p.Work.Prepare = 2 + float64(n)*t.built.empty
-		return stepCount{pre: n, constraints: n}
+		return stepCount{pre: n, constraints: n, each: t.built.step}
 	}
-	steps := stepCount{len(work.Pre), len(work.Constraints) + len(work.Foreign), len(work.Finish)}
+	steps := stepCount{pre: len(work.Pre), constraints: len(work.Constraints) + len(work.Foreign), finish: len(work.Finish)}
 	// Steps before rows go in groups; what one costs there the scratch tables have told.
 	tables := 0
 	for range t.tables {
 		tables += twice
 	}
-	each := t.p.Prepared / float64(max(1, tables))
-	t.p.Work.Prepare = time.Since(began).Seconds() + each*float64(steps.pre)
+	steps.each = t.p.Prepared / float64(max(1, tables))
+	t.p.Work.Prepare = time.Since(began).Seconds() + steps.each*float64(steps.pre)
 	return steps
 }
 

@@ -13,6 +13,8 @@ type Finish struct {
 	Tables    int     `json:"tables"`
 	Changed   float64 `json:"changed_rows"` // since the last proof, where they alone are compared
 	KeyLookup float64 `json:"lookups_per_second"`
+	Sums      float64 `json:"fingerprint_bytes"` // that come back over a link
+	Down      float64 `json:"link_down_bytes_per_second"`
 }
 
 // Window is the time from the fence to the opening.
@@ -29,7 +31,7 @@ type Window struct {
 func (f *Finish) Window() Window {
 	w := Window{Fixed: f.Fixed, Late: f.Late, Steps: f.Steps, Compare: float64(f.Tables) * f.PerTable}
 	w.Drain = over(f.Lag, f.Apply)
-	w.Compare += over(f.Compare, f.ScanRate) + over(f.Changed, f.KeyLookup)
+	w.Compare += over(f.Compare, f.ScanRate) + over(f.Changed, f.KeyLookup) + over(f.Sums, f.Down)
 	w.Total = w.Fixed + w.Drain + w.Late + w.Steps + w.Compare
 	return w
 }
