@@ -20,7 +20,6 @@ import (
 type finisher struct {
 	*job
 	word    string  // by which the operator acknowledges what is lost
-	hasTurn bool    // no round of large objects runs in the background
 	lookups *lender // of sessions that look up changed rows on the source, for the whole of a catch-up
 }
 

@@ -39,7 +39,10 @@ type objects struct {
 	turn  chan struct{} // has one token: who holds it runs a round
 	first chan struct{} // closed once every object was copied once
 
+	held bool // the catch-up has the turn; its alone
+
 	mu      sync.Mutex
+	wanted  bool               // the catch-up waits for the turn
 	yield   context.CancelFunc // ends the round that runs in the background
 	failed  error              // of the last round in the background
 	claimed bool               // the target's large objects are ours
@@ -88,7 +91,7 @@ func (o *objects) run(ctx context.Context) error {
 // theirs says of an error that it is a database's, where somebody may mend what it speaks of.
 func theirs(err error) bool {
 	switch fault.CodeOf(err) {
-	case fault.Preflight, fault.Source, fault.Target, fault.Link:
+	case fault.Preflight, fault.Source, fault.Target:
 		return true
 	}
 	return pg.State(err) != ""
@@ -174,9 +177,9 @@ func (o *objects) background(ctx context.Context) error {
 	defer o.release()
 	rctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	o.mu.Lock()
-	o.yield = func() { cancel(errYielded) }
-	o.mu.Unlock()
+	if !o.mayBegin(func() { cancel(errYielded) }) {
+		return nil
+	}
 	_, err := o.round(rctx, roundOptions{jobs: min(objectsJobs, o.o.Jobs)})
 	if errors.Is(context.Cause(rctx), errYielded) {
 		return nil
@@ -188,13 +191,33 @@ func (o *objects) background(ctx context.Context) error {
 	return err
 }
 
-// takeTurn ends a round in the background and waits for the turn.
-func (o *objects) takeTurn(ctx context.Context) error {
+// mayBegin tells how the round in the background is ended, unless the catch-up waits.
+func (o *objects) mayBegin(yield func()) bool {
 	o.mu.Lock()
-	o.yield()
-	o.mu.Unlock()
+	defer o.mu.Unlock()
+	o.yield = yield
+	return !o.wanted
+}
+
+// want says whether the catch-up waits; then a round in the background ends.
+func (o *objects) want(wanted bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.wanted = wanted; wanted {
+		o.yield()
+	}
+}
+
+// takeTurn ends a round in the background and takes the turn, unless the catch-up has it.
+func (o *objects) takeTurn(ctx context.Context) error {
+	if o.held {
+		return nil
+	}
+	o.want(true)
+	defer o.want(false)
 	select {
 	case <-o.turn:
+		o.held = true
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -17,11 +17,8 @@ func (f *finisher) LargeObjects(ctx context.Context, rehearsal, full bool) (*cat
 		return nil, nil
 	}
 	o := f.objects
-	if !f.hasTurn {
-		if err := o.takeTurn(ctx); err != nil {
-			return nil, err
-		}
-		f.hasTurn = true
+	if err := o.takeTurn(ctx); err != nil {
+		return nil, err
 	}
 	t, err := o.round(ctx, roundOptions{jobs: f.o.Jobs, exact: !rehearsal, full: full && !rehearsal})
 	if err != nil {
@@ -35,6 +32,15 @@ func (f *finisher) LargeObjects(ctx context.Context, rehearsal, full bool) (*cat
 
 // errObjectsLack ends a catch-up that would copy large objects while the wards wait.
 var errObjectsLack = fault.New(fault.Preflight, errors.New("large objects have not been copied yet"), "wait until replicator status shows a first round of large objects")
+
+// LargeObjectsStay implements catchup.Job.
+func (f *finisher) LargeObjectsStay(ctx context.Context) error {
+	if !f.rec.LargeObjects {
+		return nil
+	}
+	_, err := f.objects.round(ctx, roundOptions{jobs: f.o.Jobs, look: true})
+	return err
+}
 
 // firstRoundWait is for a job that was started for the catch-up, and databases with few large objects.
 const firstRoundWait = 10 * time.Second
@@ -58,8 +64,8 @@ func (j *job) objectsReady(ctx context.Context) error {
 // giveTurnBack lets rounds go on in the background, unless the target is open or may be.
 func (f *finisher) giveTurnBack() {
 	opening, err := f.store.Get(keyOpening, new(bool))
-	if f.hasTurn && err == nil && !opening {
-		f.hasTurn = false
+	if f.objects.held && err == nil && !opening {
+		f.objects.held = false
 		f.objects.release()
 	}
 }

@@ -20,6 +20,7 @@ type roundOptions struct {
 	jobs  int
 	exact bool // every range is compared again until it is equal
 	full  bool // by content, whatever was found equal before
+	look  bool // nothing is written: what differs is an error
 }
 
 // tally is what a round has seen and done.
@@ -89,7 +90,7 @@ func (r *round) plan(ctx context.Context, rec *objectsRecord) error {
 	if len(rec.Parts) == 0 {
 		rec.Parts = []largeobject.Part{{Range: largeobject.All, Weight: -1}}
 	}
-	return r.persist(ctx, "cut large objects into ranges", func() error {
+	return r.again(ctx, "cut large objects into ranges", func() error {
 		var parts []largeobject.Part
 		for i := range rec.Parts {
 			p := &rec.Parts[i]
@@ -131,11 +132,16 @@ const exactTries = 5
 
 // part makes one range equal. Only a comparison proves that it is.
 func (r *round) part(ctx context.Context, p *largeobject.Part) error {
-	return r.persist(ctx, "move large objects", func() error {
+	counted := false
+	return r.again(ctx, "move large objects", func() error {
 		for try := 1; ; try++ {
-			d, err := r.compare(ctx, p, try == 1)
+			d, err := r.compare(ctx, p, !counted)
+			counted = counted || err == nil
 			if err != nil || d.IsZero() {
 				return err
+			}
+			if r.look {
+				return errTouched
 			}
 			if try > exactTries {
 				return fault.New(fault.Mismatch, fmt.Errorf("large objects differ after they were written: %d of content, %d of owner or rights, %d too many on the target, between %d and %d",
@@ -151,6 +157,19 @@ func (r *round) part(ctx context.Context, p *largeobject.Part) error {
 			}
 		}
 	})
+}
+
+// errTouched ends a catch-up: somebody wrote large objects after the fence, on either side.
+var errTouched = fault.New(fault.Preflight, errors.New("large objects have changed after they were made equal at the fence"),
+	"find out who writes them: the fence did not hold them; then run catchup again")
+
+// again is persist for work of which there is much: only trouble is shown, and not for every piece of it
+// that there was none.
+func (r *round) again(ctx context.Context, what string, f func() error) error {
+	if err := f(); err == nil || ctx.Err() != nil || !retryable(err) {
+		return err
+	}
+	return r.persist(ctx, what, f)
 }
 
 // compare lists a range on both sides: by content, unless neither has changed since it was found equal.

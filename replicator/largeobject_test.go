@@ -12,6 +12,7 @@ import (
 	"replicator/replicator"
 	"replicator/replicator/catchup"
 	"replicator/replicator/fault"
+	"replicator/replicator/source"
 	"replicator/replicator/status"
 )
 
@@ -191,6 +192,32 @@ func TestLargeObjectsWithoutARole(t *testing.T) {
 	p.exec(p.target, "CREATE ROLE stranger_here")
 	t.Cleanup(func() { p.exec(p.target, "ALTER LARGE OBJECT 100007 OWNER TO CURRENT_USER; DROP ROLE stranger_here") })
 	e.awaitStatus(p.o.Dir, func(s status.Status) bool { return s.LargeObjects.Rounds > 1 && s.LargeObjects.Different == 0 })
+	p.mustCatchup()
+	<-e.gone
+	p.sameObjects()
+}
+
+// TestLargeObjectsWrittenAfterTheFence has somebody write a large object behind the step that made all
+// equal: no transaction in the stream shows that, and the target does not open.
+func TestLargeObjectsWrittenAfterTheFence(t *testing.T) {
+	p := objectsPair(t, 1)
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	writer := p.connect(p.source) // as a superuser may, past every fence
+	defer writer.Close()
+	written := false
+	_, err := replicator.Catchup(t.Context(), replicator.CatchupOptions{Dir: p.o.Dir, Fence: source.FenceOperator}, func(ev catchup.Event) {
+		if ev.Step == "sequences" && ev.State == catchup.StepBegins && !written {
+			written = true
+			if err := writer.Exec(t.Context(), "SELECT lo_put(100005, 0, 'too late')"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if !written || fault.CodeOf(err) != fault.Preflight || !strings.Contains(err.Error(), "large objects have changed") {
+		t.Errorf("catch-up: %v", err)
+	}
+	writer.Close()
 	p.mustCatchup()
 	<-e.gone
 	p.sameObjects()

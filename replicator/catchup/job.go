@@ -46,6 +46,8 @@ type Job interface {
 	// LargeObjects makes those of the target equal to the source's and compares until they are; full reads
 	// the content of all. A rehearsal does one round, as they run all the time. nil: the job has none.
 	LargeObjects(ctx context.Context, rehearsal, full bool) (*LargeObjects, error)
+	// LargeObjectsStay compares them once more: an error says that somebody has written some since.
+	LargeObjectsStay(ctx context.Context) error
 	// Sequences sets all sequences to where the source's are and returns their number.
 	Sequences(ctx context.Context, rehearsal bool) (int, error)
 	// Finish makes what had to wait: triggers, rules, policies, materialized views.

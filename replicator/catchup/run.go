@@ -275,6 +275,10 @@ func (r *run) proof(ctx context.Context) (string, error) {
 		return "", fault.New(fault.Preflight, fmt.Errorf("%d transactions wrote on the source after the fence, up to %s", foreign, lsn),
 			"find out who: the fence did not hold them; then run catchup again")
 	}
+	// The stream does not show them.
+	if err := r.job.LargeObjectsStay(ctx); err != nil {
+		return "", err
+	}
 	r.report.ConsistentLSN = lsn
 	r.report.MissedRows = r.job.Missed()
 	return "no transaction but ours up to " + lsn.String(), nil

@@ -33,8 +33,8 @@ func (r *run) sameDatabase(ctx context.Context) error {
 }
 
 // sessionsBeyondJobs is what seed opens on a side beside a session a job: plan, keeper, lock, status,
-// stream, indexes.
-const sessionsBeyondJobs = 6
+// stream, indexes, two for large objects.
+const sessionsBeyondJobs = 8
 
 // sessions: room for ours, nothing in between, and nobody listening.
 func (r *run) sessions(ctx context.Context) error {

@@ -25,8 +25,8 @@ type SetupOptions struct {
 
 	LargeObjects string // "yes", "no" or "auto" ("" too)
 
-	Select      schema.Selection
-	Passwords   bool // of roles: print them, scrambled
+	Select    schema.Selection
+	Passwords bool // of roles: print them, scrambled
 }
 
 // script is SQL for psql -f, in paragraphs. Everything may be run again.

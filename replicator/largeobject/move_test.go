@@ -2,6 +2,7 @@ package largeobject_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 
 	"replicator/replicator/largeobject"
@@ -116,6 +117,38 @@ func TestHolesStayHoles(t *testing.T) {
 	execute(t, src, "SELECT lo_from_bytea(7, 'head'), lo_put(7, 3000000000, 'tail')")
 	move(t, src, tgt, 1000)
 	mustPages(t, tgt, "2")
+}
+
+// TestWrittenOverItself writes a large object in the place of another, whose pages stay in the index until
+// the transaction is over, and wants each of them met a few times, not once for each piece that is written.
+func TestWrittenOverItself(t *testing.T) {
+	t.Parallel()
+	const pages = 40 << 9
+	src, tgt := connect(t, database(t, 15)), connect(t, database(t, 15))
+	execute(t, src, "SELECT lo_create(7); SELECT count(lo_put(7, g * 1048576, decode(repeat('ab', 1048576), 'hex'))) FROM generate_series(0, 39) g")
+	move(t, src, tgt, 256<<10)
+	execute(t, src, "SELECT lo_put(7, 20000000, 'changed'), lo_put(7, 41943040, 'longer')")
+	before := indexReads(t, tgt)
+	move(t, src, tgt, 256<<10)
+	if read := indexReads(t, tgt) - before; read > 10*pages {
+		t.Errorf("%d index entries were read to replace %d pages", read, pages)
+	}
+	mustEqual(t, src, tgt)
+}
+
+// indexReads is how many entries of the pages' index were read so far.
+func indexReads(t *testing.T, conn *pg.Conn) int {
+	t.Helper()
+	execute(t, conn, "SELECT pg_stat_force_next_flush()")
+	v, err := conn.Value(t.Context(), "SELECT idx_tup_read FROM pg_stat_sys_indexes WHERE indexrelname = 'pg_largeobject_loid_pn_index'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func mustPages(t *testing.T, conn *pg.Conn, want string) {

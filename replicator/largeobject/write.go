@@ -24,8 +24,9 @@ type Writer struct {
 	size  int64 // of a page
 
 	at     int   // object of the batch that pages come for
-	next   int32 // lowest page that may come of it
-	end    int64 // its size, where its last page so far is an empty one; 0: not so
+	last   int32 // page of it that came last; -1: none
+	top    int32 // its highest page; -1: none
+	hollow bool  // that one is empty: it only makes the object so long
 	rows   int64
 	held   []byte
 	pieces []piece
@@ -106,26 +107,34 @@ func (w *Writer) page(ctx context.Context, p page) error {
 		if w.at++; w.at == len(w.batch.Write) {
 			return malformed("an object that is not of the batch, or out of order")
 		}
-		w.next, w.end = 0, 0
+		w.last, w.top, w.hollow = -1, -1, false
 	}
-	if p.no < w.next || int64(len(p.data)) > w.size {
+	if !w.follows(p.no) || int64(len(p.data)) > w.size {
 		return malformed("pages out of order, or of another size")
 	}
-	w.next = p.no + 1
+	w.last = p.no
 	w.rows++
-	offset := int64(p.no) * w.size
-	if len(p.data) == 0 { // makes the object so long, if nothing follows
-		w.end = offset
+	if p.no > w.top {
+		w.top, w.hollow = p.no, len(p.data) == 0
+	}
+	if len(p.data) == 0 {
 		return nil
 	}
-	w.end = 0
 	if len(w.held)+len(p.data) > heldBytes || len(w.pieces) == heldPieces {
 		if err := w.flush(ctx); err != nil {
 			return err
 		}
 	}
-	w.hold(p.oid, offset, p.data)
+	w.hold(p.oid, int64(p.no)*w.size, p.data)
 	return nil
+}
+
+// follows reports whether a page may come next: of the same block a higher one, or any of a lower block.
+func (w *Writer) follows(no int32) bool {
+	if w.last < 0 || no/block < w.last/block {
+		return true
+	}
+	return no/block == w.last/block && no > w.last
 }
 
 func (w *Writer) hold(oid uint32, offset int64, data []byte) {
@@ -168,15 +177,15 @@ func (w *Writer) flush(ctx context.Context) error {
 
 // leave gives an object that ends in a hole its size.
 func (w *Writer) leave(ctx context.Context) error {
-	if w.end == 0 {
+	if !w.hollow {
 		return nil
 	}
+	w.hollow = false
 	if err := w.flush(ctx); err != nil {
 		return err
 	}
 	const write = "131072" // INV_WRITE
-	_, err := w.conn.Query(ctx, "SELECT lo_truncate64(lo_open($1::oid, "+write+"), $2::bigint)", fmt.Sprint(w.batch.Write[w.at].OID), fmt.Sprint(w.end))
-	w.end = 0
+	_, err := w.conn.Query(ctx, "SELECT lo_truncate64(lo_open($1::oid, "+write+"), $2::bigint)", fmt.Sprint(w.batch.Write[w.at].OID), fmt.Sprint(int64(w.top)*w.size))
 	return err
 }
 
