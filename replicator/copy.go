@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"replicator/chunker"
+	"replicator/replicator/apply"
 	"replicator/replicator/fault"
 	"replicator/replicator/source"
 	"replicator/replicator/status"
@@ -210,7 +211,7 @@ func (j *job) copyChunk(ctx context.Context, conn *lent, t *chunker.Table, chunk
 	reading, err := chunker.Read(ctx, conn.Conn, t, chunk, export, source.LockTimeout, s)
 	err = errors.Join(err, s.Close())
 	if err != nil {
-		return nil, fmt.Errorf("move chunk %d of %s: %w", chunk.Ordinal, t, err)
+		return nil, fmt.Errorf("move chunk %d of %s: %w", chunk.Ordinal, t, apply.Unfit(err))
 	}
 	j.o.Hook("engine: chunk read")
 	if err := chunker.AwaitFlush(ctx, conn.Conn, reading.Flush); err != nil {
@@ -219,7 +220,7 @@ func (j *job) copyChunk(ctx context.Context, conn *lent, t *chunker.Table, chunk
 	conn.giveBack()
 	r := &chunker.Receipt{Table: t.Ordinal, Chunk: chunk.Ordinal, Rows: reading.Rows, Bytes: s.Bytes(), Digest: s.Digest(), Snapshot: reading.Snapshot}
 	if err := w.Commit(ctx, *r); err != nil {
-		return nil, err
+		return nil, apply.Unfit(err)
 	}
 	return r, nil
 }

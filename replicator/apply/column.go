@@ -5,7 +5,7 @@ import "replicator/replicator/pg"
 // column is one column of a relation as the target has it.
 type column struct {
 	name string
-	kind string // as format_type prints it
+	kind string // as format_type prints it where the search path is pg_catalog
 	oid  uint32 // of the type; a domain's own
 	base uint32 // of the type beneath all domains
 	elem uint32 // of the array type over base, 0 where there is none
@@ -21,7 +21,8 @@ type column struct {
 
 // columns is SQL: the live columns of table $1.$2 in their order. Types are followed down through
 // domains (base) and, for what binary cannot carry, through arrays, composites and ranges
-// (inside). The operator is looked up by type, because nothing is found through search_path here.
+// (inside). The operator is looked up by type, and a type is spelled with its schema, as the plan has
+// it: the session's search_path is the source's, for functions, and must not matter here.
 const columns = `
 WITH RECURSIVE col AS (
 	SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated
@@ -44,7 +45,9 @@ WITH RECURSIVE col AS (
 		UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE i.t IN (r.rngtypid, r.rngmultitypid)
 	) AS part(t)
 )
-SELECT col.attname, format_type(col.atttypid, col.atttypmod), col.atttypid, b.oid, b.typarray,
+SELECT col.attname, (SELECT CASE WHEN en.nspname <> 'pg_catalog' AND pg_type_is_visible(e.oid) THEN quote_ident(en.nspname) || '.' ELSE '' END
+		FROM pg_type own JOIN pg_type e ON e.oid = CASE WHEN own.typsubscript = 'array_subscript_handler'::regproc THEN own.typelem ELSE own.oid END
+			JOIN pg_namespace en ON en.oid = e.typnamespace WHERE own.oid = col.atttypid) || format_type(col.atttypid, col.atttypmod), col.atttypid, b.oid, b.typarray,
 	col.attgenerated <> '', col.attnotnull,
 	EXISTS (SELECT FROM pg_index x WHERE x.indrelid = col.attrelid AND col.attnum = ANY (x.indkey)),
 	b.typarray = 0 OR b.typtype IN ('c', 'p') OR b.typcategory IN ('A', 'P'),

@@ -161,7 +161,7 @@ func (a *applier) explain(err error) error {
 	} else if n := len(a.win.txs); n > 0 {
 		where = fmt.Sprintf("apply transactions committed from %s to %s", a.win.txs[0].commit, a.win.txs[max(0, a.win.done.txs-1)].commit)
 	}
-	err = fmt.Errorf("%s: %w", where, err)
+	err = Unfit(fmt.Errorf("%s: %w", where, err))
 	switch {
 	case errors.As(err, new(*fault.Error)):
 		return err
@@ -169,4 +169,16 @@ func (a *applier) explain(err error) error {
 		return fault.New(fault.Mismatch, err, "the target differs from the source there, or its schema does; verify names the rows")
 	}
 	return fault.New(fault.Target, err, "")
+}
+
+// Unfit gives its code and hint to an error of a value that the target cannot hold, although the row is
+// right: a type there lacks it, or its encoding. Other errors stay as they are.
+func Unfit(err error) error {
+	switch pg.State(err) {
+	case "22P02": // invalid_text_representation, of an enum in binary as well
+		return fault.New(fault.Preflight, err, "a type has a value on the source that it lacks on the target, as after ALTER TYPE ... ADD VALUE: run the same statement on the target, then start again")
+	case "22021", "22P05": // character_not_in_repertoire, untranslatable_character
+		return fault.New(fault.Preflight, err, "the table holds bytes that are no text in the target's encoding, as a source of SQL_ASCII may: mend these rows on the source, or move into a database of the source's encoding")
+	}
+	return err
 }

@@ -143,7 +143,11 @@ func TestMismatchStops(t *testing.T) {
 				before := p.position()
 				p.source(sql[len(sql)-1], "INSERT INTO a VALUES (4)")
 				_, err := p.try(p.pull(true))
-				if fault.CodeOf(err) != fault.Mismatch || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "committed ") {
+				code := fault.Mismatch
+				if tt.want == "22P02" {
+					code = fault.Preflight // the row is right, the type is older
+				}
+				if fault.CodeOf(err) != code || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "committed ") {
 					t.Fatalf("have %v (code %d), want %q", err, fault.CodeOf(err), tt.want)
 				}
 				if limit > 1 && p.position() != before {

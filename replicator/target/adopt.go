@@ -25,7 +25,8 @@ func (l *Local) Forget(ctx context.Context) error {
 
 // Standing implements End.
 func (l *Local) Standing(ctx context.Context, tables []chunker.Table) (defs []schema.Definition, err error) {
-	err = l.plain.use(ctx, func(c *pg.Conn) error {
+	// Names are spelled as on the source's end: the search path of those that read, not of those that work.
+	err = l.lookups.use(ctx, func(c *pg.Conn) error {
 		defs, err = schema.Standing(ctx, c, tables)
 		return err
 	})
