@@ -52,6 +52,12 @@ CDC ?=
 bench-cdc: build debian-postgresql
 	$(GO) run ./bench/cdc $(if $(SCALE),--scale $(SCALE)) $(CDC)
 
+# What the wards notice of a copy and of following, beside other tools that do the same.
+SOURCE ?=
+bench-source: build debian-postgresql
+	-testdata/servers/debian pgcopydb
+	$(GO) run ./bench/source $(if $(SCALE),--scale $(SCALE)) $(SOURCE)
+
 # What it costs to prove two databases equal: reading speed, and the window from fence to opening.
 bench-verify: debian-postgresql
 	$(GO) run ./bench/verify $(BENCH)

@@ -52,7 +52,7 @@ func (w *world) beats(ctx context.Context, db string) (measure.Values, error) {
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	s := summary(lags)
+	s := measure.Latencies("lag", lags)
 	s["machine_busy"] = (machine() - before).Seconds() / time.Since(began).Seconds() / float64(measure.ThisMachine().Cores)
 	return s, nil
 }

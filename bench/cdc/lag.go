@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -142,30 +141,10 @@ func nativeFollows() follower {
 				return "", nil, err
 			}
 			end := func(ctx context.Context) error { return errors.Join(m.Unsubscribe(ctx), m.End(ctx)) }
-			if err := m.Subscribe(ctx, false); err != nil {
+			if err := m.Subscribe(ctx, true); err != nil {
 				return "", nil, errors.Join(err, end(context.WithoutCancel(ctx)))
 			}
 			return nativeDB, end, nil
 		},
-	}
-}
-
-// percentile is of sorted numbers.
-func percentile(sorted []float64, p float64) float64 {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[min(len(sorted)-1, int(p*float64(len(sorted))))]
-}
-
-// summary of lags.
-func summary(lags []time.Duration) measure.Values {
-	s := make([]float64, len(lags))
-	for i, l := range lags {
-		s[i] = l.Seconds()
-	}
-	slices.Sort(s)
-	return measure.Values{
-		"lag_p50_seconds": percentile(s, 0.50), "lag_p99_seconds": percentile(s, 0.99), "lag_max_seconds": percentile(s, 1), "beats": float64(len(s)),
 	}
 }

@@ -62,7 +62,7 @@ var columns = []measure.Column{
 	{Title: "p50 ms", Value: "lag_p50_seconds", Show: measure.Show("%.1f", 1e3)},
 	{Title: "p99 ms", Value: "lag_p99_seconds", Show: measure.Show("%.1f", 1e3)},
 	{Title: "max ms", Value: "lag_max_seconds", Show: measure.Show("%.0f", 1e3)},
-	{Title: "beats", Value: "beats", Show: measure.Show("%.0f", 1)},
+	{Title: "beats", Value: "lag", Show: measure.Show("%.0f", 1)},
 	{Title: "tool CPU s", Value: "tool_cpu_seconds", Show: measure.Show("%.2f", 1)},
 	{Title: "server CPU s", Value: "server_cpu_seconds"},
 	{Title: "tool peak MB", Value: "tool_peak_bytes", Show: measure.Show("%.0f", 1e-6)},

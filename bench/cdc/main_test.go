@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/binary"
 	"testing"
-	"time"
 )
 
 // TestCount tells row changes from the rest, and the commit at which the reading ends.
@@ -27,21 +26,6 @@ func TestCount(t *testing.T) {
 		if last := count(tt.msg, 100, &changes); last != tt.last || changes != tt.changes {
 			t.Errorf("%s: %d changes, last %t", tt.name, changes, last)
 		}
-	}
-}
-
-func TestSummary(t *testing.T) {
-	t.Parallel()
-	var lags []time.Duration
-	for i := range 200 {
-		lags = append(lags, time.Duration(200-i)*time.Millisecond)
-	}
-	v := summary(lags)
-	if v["lag_p50_seconds"] != 0.101 || v["lag_p99_seconds"] != 0.199 || v["lag_max_seconds"] != 0.2 || v["beats"] != 200 {
-		t.Errorf("%v", v)
-	}
-	if v := summary(nil); v["beats"] != 0 {
-		t.Errorf("%v", v)
 	}
 }
 

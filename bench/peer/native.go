@@ -46,7 +46,7 @@ func (m *Move) connect(ctx context.Context) error {
 		row, err := c.Row(ctx, `SELECT (SELECT count(*) FROM pg_subscription_rel WHERE srsubstate <> 'r'),
 			(SELECT sync_error_count + apply_error_count FROM pg_stat_subscription_stats WHERE subname = $1)`, Subscription)
 		if err == nil && row[1] != "0" {
-			err = errors.New("the subscription failed: see the target's log")
+			err = fmt.Errorf("the subscription failed: %s", LogTail(m.Target))
 		}
 		return err == nil && row[0] == "0", err
 	})

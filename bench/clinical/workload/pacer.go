@@ -24,15 +24,17 @@ func newPacer(rate float64) *pacer {
 	return &pacer{interval: time.Duration(float64(time.Second) / rate)}
 }
 
-// wait returns true when the next act is due, false when ctx has ended.
-func (p *pacer) wait(ctx context.Context) bool {
+// wait returns when the next act is due, with that moment, or false when ctx has ended.
+func (p *pacer) wait(ctx context.Context) (due time.Time, ok bool) {
+	now := time.Now()
 	if p.interval == 0 {
-		return ctx.Err() == nil
+		return now, ctx.Err() == nil
 	}
-	if d := p.due(time.Now()); d > 0 {
+	d := p.due(now)
+	if d > 0 {
 		pause(ctx, d)
 	}
-	return ctx.Err() == nil
+	return now.Add(d), ctx.Err() == nil
 }
 
 func (p *pacer) due(now time.Time) time.Duration {

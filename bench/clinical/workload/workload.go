@@ -82,7 +82,11 @@ func (w *Workload) newWorker(i int) *worker {
 
 func (k *worker) run(ctx, acts context.Context) error {
 	defer func() { k.sess.close() }()
-	for k.w.pace.wait(ctx) {
+	for {
+		due, ok := k.w.pace.wait(ctx)
+		if !ok {
+			return nil
+		}
 		if k.sess == nil {
 			if k.sess = k.connect(ctx); k.sess == nil {
 				return nil // ctx has ended
@@ -93,6 +97,10 @@ func (k *worker) run(ctx, acts context.Context) error {
 		how, rows, err := k.transact(acts, ctx, a)
 		k.w.tally.count(a.name, how, rows)
 		switch how {
+		case committed:
+			if k.w.opts.Committed != nil {
+				k.w.opts.Committed(a.name, time.Since(due))
+			}
 		case failed:
 			return fmt.Errorf("%s: %w", a.name, err)
 		case lost:
@@ -102,7 +110,6 @@ func (k *worker) run(ctx, acts context.Context) error {
 			pause(ctx, retryPause)
 		}
 	}
-	return nil
 }
 
 // connect tries until it succeeds, or returns nil when ctx ends.
