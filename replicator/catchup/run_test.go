@@ -56,6 +56,8 @@ func (f *fake) LargeObjects(context.Context, bool, bool) (*LargeObjects, error) 
 	return nil, f.do("LargeObjects")
 }
 
+func (f *fake) LargeObjectsStay(context.Context) error { return f.do("LargeObjectsStay") }
+
 func (f *fake) tables() []chunker.Table { return []chunker.Table{{Schema: "ed", Name: "visit"}} }
 
 func (f *fake) CopyLate(context.Context, []chunker.Table) (rows, bytes int64, err error) {
@@ -134,7 +136,8 @@ var errBroken = fault.New(fault.Target, errors.New("the disk of the target is fu
 func TestFailedStepsAreMarked(t *testing.T) {
 	for _, tt := range []struct{ method, step string }{
 		{"Facts", "gates"}, {"Look", "gates"}, {"Fence", "fence the source"}, {"Reach", "drain"}, {"CopyLate", "late tables"},
-		{"LargeObjects", "large objects"}, {"Sequences", "sequences"}, {"Finish", "triggers, rules, views"}, {"Compare", "verify"}, {"Audit", "nobody else wrote"}, {"Open", "open the target"},
+		{"LargeObjects", "large objects"}, {"Sequences", "sequences"}, {"Finish", "triggers, rules, views"}, {"Compare", "verify"}, {"Audit", "nobody else wrote"},
+		{"LargeObjectsStay", "nobody else wrote"}, {"Open", "open the target"},
 	} {
 		f := newFake(map[string]error{tt.method: errBroken})
 		r, err := f.run(Options{})
