@@ -148,13 +148,42 @@ func (j *job) explain(ctx context.Context, err error) error {
 		return err
 	}
 	all := slices.DeleteFunc(changes, func(c schema.Change) bool { return !c.Rows })
+	if dropped, derr := droppedConstraint(ctx, conn, err); derr == nil {
+		all = append(all, dropped...)
+	}
 	if len(all) == 0 {
-		return err
+		return unknownValue(err)
 	}
 	// First the table that the error speaks of.
 	slices.SortStableFunc(all, func(a, b schema.Change) int { return cmp.Compare(mentions(err, b), mentions(err, a)) })
 	why := j.refuse(all)
 	return fault.New(fault.Preflight, fmt.Errorf("%w: %w", why, err), fault.HintOf(why))
+}
+
+// droppedConstraint tells whether rows broke a constraint, or a unique index, that the source has no more.
+func droppedConstraint(ctx context.Context, conn *pg.Conn, err error) ([]schema.Change, error) {
+	var e *pg.Error
+	if !errors.As(err, &e) || e.Table == "" || e.Constraint == "" {
+		return nil, nil
+	}
+	there, qerr := conn.Value(ctx, `SELECT EXISTS (SELECT FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE n.nspname = $1 AND c.relname = $2 AND k.conname = $3)
+		OR EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $3 AND c.relkind IN ('i', 'I'))`,
+		e.Schema, e.Table, e.Constraint)
+	if qerr != nil || there == "t" {
+		return nil, qerr
+	}
+	return []schema.Change{{Kind: "DROP CONSTRAINT or INDEX", Table: e.Schema + "." + e.Table, What: e.Constraint, Rows: true}}, nil
+}
+
+// unknownValue is err, with what to do where a type of the target does not know a value of the source's.
+func unknownValue(err error) error {
+	switch pg.State(err) {
+	case "22P02", "22P03", "42804": // invalid text or binary representation, datatype mismatch
+		return fault.New(fault.Preflight, fmt.Errorf("ALTER TYPE: a type on the target does not know a value that the source has: %w", err),
+			"run the same ALTER TYPE (ADD VALUE, or of an attribute) on the target, then the same command goes on")
+	}
+	return err
 }
 
 func mentions(err error, c schema.Change) int {
@@ -178,6 +207,9 @@ func missing(err error) bool {
 
 // drift refuses tables that are no longer what was planned.
 func (j *job) drift(ctx context.Context, conn *pg.Conn) error {
+	if err := j.checkPublication(ctx, conn); err != nil {
+		return err
+	}
 	changes, err := j.changedTables(ctx, conn)
 	if err != nil {
 		return err

@@ -55,11 +55,12 @@ const (
 	keySettings   = "settings"
 	keyMarks      = "marks"     // of planned tables, where those have changed harmlessly
 	keyResync     = "resync"    // tables that are taken through again
+	keyPublished  = "published" // the publication, as it was when the slot was made
+	keyStreaming  = "streaming" // what --streaming was last
 	keySecret     = "secret"    // of the fingerprints
 	keyReuse      = "reuse"     // the target held rows when the copy began
 	keyVerify     = "verify"    // the last verification, or the one under way
 	keyVerified   = "verified"  // those that ended
-	keyStreaming  = "streaming" // what --streaming was last
 	keyRates      = "rates"     // what was measured, for predictions
 	keyTouches    = "touches"   // what was proved equal, and how far the notes of changed rows go
 	keyObjects    = "objects"   // what was found equal of the large objects

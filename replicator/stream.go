@@ -33,6 +33,9 @@ func (j *job) stream(ctx context.Context) error {
 			Progress: func(p stream.Progress) { j.tracker.Received(p.Received, p.Durable, p.LastCommit) },
 		})
 		ahead.ended(err)
+		if pg.State(err) == "42704" { // undefined_object: the publication
+			return errors.Join(j.checkSlot(ctx), err)
+		}
 		if pg.State(err) != "XX000" {
 			return err
 		}
@@ -86,5 +89,8 @@ func (j *job) checkSlot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return slot.Check(st, j.changes.Durable())
+	if err := slot.Check(st, j.changes.Durable()); err != nil {
+		return err
+	}
+	return j.checkPublication(ctx, conn)
 }

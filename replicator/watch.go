@@ -33,6 +33,8 @@ type watcher struct {
 	sought time.Time     // when planned tables were looked at last
 	rest   time.Duration // until they may be looked at again
 	writes string        // to the catalog, as it was counted then
+
+	publications string // writes to those, likewise
 }
 
 // watch looks until ctx ends.
@@ -68,6 +70,9 @@ func (w *watcher) once(ctx context.Context) error {
 		return err
 	}
 	if err := w.lookForChanges(ctx); err != nil {
+		return err
+	}
+	if err := w.lookAtPublication(ctx); err != nil {
 		return err
 	}
 	if time.Since(w.looked) < tablesEvery {
