@@ -11,6 +11,7 @@ import (
 // newReport begins the report of a catch-up.
 func (j *job) newReport(req control.Request) *catchup.Report {
 	r := catchup.NewReport(j.rec.Job, req.Rehearse)
+	r.Foretold = catchup.NewForetold(j.tracker.Status().Forecast)
 	r.Operator = req.Operator
 	r.Configuration = catchup.Configuration{
 		Fence: req.Fence, Verify: req.Verify, Timeout: req.Timeout.Seconds(), Jobs: j.o.Jobs, IndexJobs: j.o.IndexJobs,

@@ -28,7 +28,11 @@ func (d *demo) move(ctx context.Context) error {
 		return err
 	}
 	defer old.stop()
-	d.chapter("The wards begin to write, %d transactions a second. replicator seed copies meanwhile.", demoRate)
+	d.chapter("The wards begin to write, %d transactions a second. replicator bench: how long will it take?", demoRate)
+	if err := d.bench(ctx); err != nil {
+		return err
+	}
+	d.chapter("replicator seed copies while the wards write.")
 	job := d.startSeed(ctx)
 	defer job.stop()
 	if err := d.untilFollowing(ctx, job); err != nil {

@@ -64,6 +64,8 @@ type Report struct {
 
 	LargeObjects *LargeObjects `json:"large_objects,omitempty"` // nil: the job does not move them
 
+	Foretold *Foretold `json:"foretold,omitempty"` // nil: replicator bench had foretold nothing
+
 	Strangers []status.Stranger `json:"strangers,omitempty"` // who else was seen on the target since the job began
 
 	Manifest *schema.Manifest `json:"manifest,omitempty"` // what the target has not as the source has it

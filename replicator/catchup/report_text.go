@@ -124,6 +124,7 @@ func (r *Report) facts() []fact {
 	for i := range r.Strangers {
 		list = append(list, fact{"somebody else on the target", r.Strangers[i].String()})
 	}
+	list = append(list, r.foretold()...)
 	return append(list, fact{"public key", cmp.Or(r.PublicKey, "none: the report is not signed")})
 }
 

@@ -85,7 +85,7 @@ func (r *run) all(ctx context.Context) error {
 		live bool // changes something: a rehearsal leaves it out
 	}{
 		{"gates", r.gates, false},
-		{"fence the source", r.fence, true},
+		{fenceStep, r.fence, true},
 		{"drain", r.drain, false},
 		{"late tables", r.lateTables, false},
 		{"large objects", r.largeObjects, false},

@@ -90,9 +90,9 @@ func TestWindow(t *testing.T) {
 
 func TestRange(t *testing.T) {
 	r := NewRange(100, 0.2)
-	near(t, "P95", r.P95, 132.9)
+	near(t, "P95", r.P95, 100*(1+p95*math.Sqrt(0.2*0.2+leastSpread*leastSpread)))
 	near(t, "never surer than a sample is", NewRange(100, 0).P95, 100*(1+p95*leastSpread))
-	near(t, "spread", Spread([]float64{8, 10, 12}), 0.2)
+	near(t, "spread", Spread([]float64{8, 10, 12}), 0.2/math.Sqrt(3))
 	near(t, "spread of too little", Spread([]float64{8, 12}), 0)
 	near(t, "median", Quantile([]float64{5, 1, 3}, 0.5), 3)
 }

@@ -18,12 +18,12 @@ const leastSpread = 0.08
 // p95 is how many standard deviations P95 lies above P50.
 const p95 = 1.645
 
-// NewRange widens seconds by spread, a relative standard deviation.
+// NewRange widens seconds by spread, a relative standard error.
 func NewRange(seconds, spread float64) Range {
-	return Range{P50: seconds, P95: seconds * (1 + p95*max(spread, leastSpread))}
+	return Range{P50: seconds, P95: seconds * (1 + p95*math.Hypot(spread, leastSpread))}
 }
 
-// Spread is the relative standard deviation of samples, 0 of fewer than three.
+// Spread is the relative standard error of the mean of samples, 0 of fewer than three.
 func Spread(samples []float64) float64 {
 	n := float64(len(samples))
 	if n < 3 {
@@ -40,7 +40,7 @@ func Spread(samples []float64) float64 {
 	for _, v := range samples {
 		squares += (v - mean) * (v - mean)
 	}
-	return math.Sqrt(squares/(n-1)) / mean
+	return math.Sqrt(squares/(n-1)/n) / mean
 }
 
 // Quantile is the q-th of samples, 0 to 1; 0 of none.
