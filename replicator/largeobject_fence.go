@@ -20,7 +20,7 @@ func (f *finisher) LargeObjects(ctx context.Context, rehearsal, full bool) (*cat
 	if err := o.takeTurn(ctx); err != nil {
 		return nil, err
 	}
-	t, err := o.round(ctx, roundOptions{jobs: f.o.Jobs, exact: !rehearsal, full: full && !rehearsal})
+	t, err := o.round(ctx, roundOptions{jobs: f.o.Jobs, look: rehearsal, exact: !rehearsal, full: full && !rehearsal})
 	if err != nil {
 		return nil, err
 	}
@@ -38,9 +38,16 @@ func (f *finisher) LargeObjectsStay(ctx context.Context) error {
 	if !f.rec.LargeObjects {
 		return nil
 	}
-	_, err := f.objects.round(ctx, roundOptions{jobs: f.o.Jobs, look: true})
+	t, err := f.objects.round(ctx, roundOptions{jobs: f.o.Jobs, look: true})
+	if err == nil && t.written+t.altered+t.removed > 0 {
+		err = errTouched
+	}
 	return err
 }
+
+// errTouched ends a catch-up: somebody wrote large objects after the fence, on either side.
+var errTouched = fault.New(fault.Preflight, errors.New("large objects have changed after they were made equal at the fence"),
+	"find out who writes them: the fence did not hold them; then run catchup again")
 
 // firstRoundWait is for a job that was started for the catch-up, and databases with few large objects.
 const firstRoundWait = 10 * time.Second

@@ -20,14 +20,14 @@ type roundOptions struct {
 	jobs  int
 	exact bool // every range is compared again until it is equal
 	full  bool // by content, whatever was found equal before
-	look  bool // nothing is written: what differs is an error
+	look  bool // nothing is written: what differs is counted
 }
 
 // tally is what a round has seen and done.
 type tally struct {
 	objects, bytes            int64 // on the source
 	parts, proved             int   // ranges; those that had not changed since they were found equal
-	written, altered, removed int64 // objects
+	written, altered, removed int64 // objects; where a round only looks, those to be
 	seconds                   float64
 }
 
@@ -141,7 +141,8 @@ func (r *round) part(ctx context.Context, p *largeobject.Part) error {
 				return err
 			}
 			if r.look {
-				return errTouched
+				r.did(len(d.Write), len(d.Alter), len(d.Remove))
+				return nil
 			}
 			if try > exactTries {
 				return fault.New(fault.Mismatch, fmt.Errorf("large objects differ after they were written: %d of content, %d of owner or rights, %d too many on the target, between %d and %d",
@@ -158,10 +159,6 @@ func (r *round) part(ctx context.Context, p *largeobject.Part) error {
 		}
 	})
 }
-
-// errTouched ends a catch-up: somebody wrote large objects after the fence, on either side.
-var errTouched = fault.New(fault.Preflight, errors.New("large objects have changed after they were made equal at the fence"),
-	"find out who writes them: the fence did not hold them; then run catchup again")
 
 // again is persist for work of which there is much: only trouble is shown, and not for every piece of it
 // that there was none.
@@ -245,14 +242,19 @@ func (r *round) write(ctx context.Context, b *largeobject.Batch) error {
 	if err != nil {
 		return fmt.Errorf("write large objects: %w", err)
 	}
-	r.mu.Lock()
-	r.t.written, r.t.altered, r.t.removed = r.t.written+int64(len(b.Write)), r.t.altered+int64(len(b.Alter)), r.t.removed+int64(len(b.Remove))
-	r.mu.Unlock()
+	r.did(len(b.Write), len(b.Alter), len(b.Remove))
 	r.objects.mu.Lock()
 	r.objects.written, r.objects.removed, r.objects.bytes = r.objects.written+int64(len(b.Write)), r.objects.removed+int64(len(b.Remove)), r.objects.bytes+bytes
 	r.objects.mu.Unlock()
 	r.o.Hook("engine: large objects written")
 	return nil
+}
+
+// did counts what was done, or is to be.
+func (r *round) did(written, altered, removed int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.t.written, r.t.altered, r.t.removed = r.t.written+int64(written), r.t.altered+int64(altered), r.t.removed+int64(removed)
 }
 
 func (r *round) send(ctx context.Context, b *largeobject.Batch) (bytes int64, err error) {

@@ -238,9 +238,12 @@ func TestLargeObjectsAtTheFence(t *testing.T) {
 	if err != nil || report.LargeObjects == nil || report.LargeObjects.Written != 2 || report.LargeObjects.Altered != 1 || report.LargeObjects.Removed != 1 || report.LargeObjects.Equal {
 		t.Errorf("rehearsal: %v, %+v", err, report.LargeObjects)
 	}
+	if p.value(p.target, "SELECT count(*) FROM pg_largeobject_metadata WHERE oid IN (7, 100001)") != "1" {
+		t.Error("a rehearsal has written large objects")
+	}
 	p.exec(p.target, "SELECT lo_put(100020, 0, 'damage')")
 	report, err = p.catchup(replicator.CatchupOptions{Verify: catchup.VerifyFull})
-	if err != nil || report.LargeObjects.Written != 1 || report.LargeObjects.Unchanged != 0 || !report.LargeObjects.Equal {
+	if err != nil || report.LargeObjects.Written != 3 || report.LargeObjects.Removed != 1 || report.LargeObjects.Unchanged != 0 || !report.LargeObjects.Equal {
 		t.Errorf("catch-up: %v, %+v", err, report.LargeObjects)
 	}
 	<-e.gone

@@ -44,7 +44,7 @@ type Job interface {
 	// CopyLate copies them, whatever the target has of them, and builds their indexes.
 	CopyLate(ctx context.Context, tables []chunker.Table) (rows, bytes int64, err error)
 	// LargeObjects makes those of the target equal to the source's and compares until they are; full reads
-	// the content of all. A rehearsal does one round, as they run all the time. nil: the job has none.
+	// the content of all. A rehearsal counts what differs. nil: the job moves none.
 	LargeObjects(ctx context.Context, rehearsal, full bool) (*LargeObjects, error)
 	// LargeObjectsStay compares them once more: an error says that somebody has written some since.
 	LargeObjectsStay(ctx context.Context) error

@@ -6,7 +6,8 @@ import "fmt"
 type LargeObjects struct {
 	Objects int64 `json:"objects"` // on the source
 	Bytes   int64 `json:"bytes"`
-	// What differed since the last round, and was written whole, altered, or removed on the target.
+	// What differed after the last round, and was written whole, altered, or removed on the target; in a
+	// rehearsal what is to be.
 	Written   int64 `json:"written"`
 	Altered   int64 `json:"altered"` // owner, rights, comment
 	Removed   int64 `json:"removed"`
@@ -21,7 +22,7 @@ func (o *LargeObjects) String() string {
 	}
 	s := fmt.Sprintf("%d objects, %d MiB", o.Objects, o.Bytes>>20)
 	if n := o.Written + o.Altered + o.Removed; n > 0 {
-		s += fmt.Sprintf("; %d differed since the last round", n)
+		s += fmt.Sprintf("; %d differed after the last round", n)
 	}
 	if o.Equal {
 		s += fmt.Sprintf("; equal, %d of %d ranges unchanged since their content was compared", o.Unchanged, o.Ranges)
