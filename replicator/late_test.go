@@ -2,6 +2,7 @@ package replicator_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -223,5 +224,42 @@ func TestChangedTableIsNoticed(t *testing.T) {
 	s, err := replicator.ReadStatus(t.Context(), p.o.Dir, "")
 	if err != nil || len(s.Changed) != 3 || !strings.Contains(s.LastError, "h.named") {
 		t.Errorf("status names %q, last error %q, %v", s.Changed, s.LastError, err)
+	}
+}
+
+// TestStatementsBesideTheTable changes what a table's rows must obey while nothing of the table itself
+// changes: the engine stops before the first transaction that needs it, and goes on once the target has
+// the same.
+func TestStatementsBesideTheTable(t *testing.T) {
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, `CREATE SCHEMA h; CREATE TYPE h.mood AS ENUM ('well', 'ill');
+		CREATE TABLE h.person (id int PRIMARY KEY, mood h.mood, bed int UNIQUE, age int CHECK (age > 0)); INSERT INTO h.person VALUES (1, 'well', 1, 1)`)
+	p.o.LookEvery = time.Hour
+	for i, tt := range []struct{ sql, row, want, mend string }{
+		{"ALTER TYPE h.mood ADD VALUE 'dead'", "(2, 'dead', 2, 2)", "error: ALTER TYPE: a type on the target", "ALTER TYPE h.mood ADD VALUE 'dead'"},
+		{"ALTER TABLE h.person DROP CONSTRAINT person_bed_key", "(3, 'ill', 1, 3)", "error: DROP CONSTRAINT or INDEX on table h.person: person_bed_key", "ALTER TABLE h.person DROP CONSTRAINT person_bed_key"},
+		{"ALTER TABLE h.person DROP CONSTRAINT person_age_check", "(4, 'ill', 4, -1)", "error: DROP CONSTRAINT or INDEX on table h.person: person_age_check", ""},
+	} {
+		e := startEngine(t, orders{Options: p.o})
+		e.mustReach(p.o.Dir, status.Following)
+		p.exec(p.source, tt.sql)
+		p.exec(p.source, "INSERT INTO h.person VALUES "+tt.row)
+		if <-e.gone; e.code != int(fault.Preflight) || !strings.Contains(e.out.String(), tt.want) {
+			t.Fatalf("%s: engine ended with %d:\n%s", tt.sql, e.code, e.out)
+		}
+		if n := p.value(p.target, "SELECT count(*) FROM h.person WHERE id = "+strconv.Itoa(i+2)); n != "0" {
+			t.Errorf("%s: the target has the row", tt.sql)
+		}
+		if tt.mend != "" {
+			p.exec(p.target, tt.mend)
+		} else {
+			p.mustResync("h.person")
+		}
+	}
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	e.terminate()
+	if n := p.value(p.target, "SELECT count(*) FROM h.person"); n != "4" {
+		t.Errorf("the target has %s rows", n)
 	}
 }

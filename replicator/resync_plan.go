@@ -70,7 +70,7 @@ func (p *replan) choose(ctx context.Context, patterns []string) error {
 			}
 		}
 	}
-	if p.family, err = schema.ReadFamily(ctx, p.conn, oids, altered); err != nil {
+	if p.family, err = schema.ReadFamily(ctx, p.conn, append(oids, p.naming(now)...), altered); err != nil {
 		return err
 	}
 	for i := range p.planned {
@@ -79,6 +79,17 @@ func (p *replan) choose(ctx context.Context, patterns []string) error {
 		}
 	}
 	return p.others(ctx)
+}
+
+// naming are followed tables with values such as regclass: on the target those are the numbers of
+// relations there, and a table that is made anew has another.
+func (p *replan) naming(now map[uint32]*chunker.Table) (oids []uint32) {
+	for i := range p.planned {
+		if t := &p.planned[i]; t.Text && !t.Late() && now[t.OID] != nil {
+			oids = append(oids, t.OID)
+		}
+	}
+	return oids
 }
 
 // tree reports whether the change of a table is one of the tree that it stands in: of its columns, or of

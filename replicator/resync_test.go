@@ -8,6 +8,7 @@ import (
 	"replicator/bench/cluster"
 	"replicator/replicator"
 	"replicator/replicator/fault"
+	"replicator/replicator/source"
 	"replicator/replicator/status"
 )
 
@@ -243,3 +244,38 @@ CREATE TABLE h.ref (id int REFERENCES h.tree, PRIMARY KEY (id));
 INSERT INTO h.tree SELECT i, 'CANARY-7f3a9' FROM generate_series(1, 19) i;
 INSERT INTO h.ref SELECT i FROM generate_series(3, 9) i;
 `
+
+// TestResyncWithLeastRights takes tables of the clinical database through again, one of them the hub of
+// its foreign keys, between versions and with no more rights than the printed SQL gives.
+func TestResyncWithLeastRights(t *testing.T) {
+	t.Parallel()
+	m := newMove(t, 14, 18)
+	m.setUp(source.FenceDatabase)
+	m.noSuperuser()
+	wards := m.startWards()
+	e := startEngine(t, orders{Options: m.o})
+	e.mustReach(m.o.Dir, status.Following)
+	wards.mustCommit(t, 50)
+	m.exec(m.source, "ALTER TABLE record.patient ADD COLUMN ward_of_birth text DEFAULT 'none'; ALTER TABLE record.observation ADD COLUMN device_serial text")
+	if <-e.gone; e.code != int(fault.Preflight) {
+		t.Fatalf("engine ended with %d:\n%s", e.code, e.out)
+	}
+	wards.mustCommit(t, 50)
+	m.mustResync("record.patient", "record.observation_*")
+	e = startEngine(t, orders{Options: m.o})
+	e.mustReach(m.o.Dir, status.Following)
+	wards.mustCommit(t, 50)
+	// What our role may not give the schema public is no matter of this test.
+	report, err := m.catchup(replicator.CatchupOptions{Acknowledge: "all"})
+	if err != nil {
+		t.Fatalf("catch-up: %v", err)
+	}
+	wards.stop(t)
+	<-e.gone
+	if len(report.MissedRows) > 0 {
+		t.Errorf("changes that found no row: %v", report.MissedRows)
+	}
+	m.compare()
+	m.compareSequences()
+	m.compareSchema()
+}

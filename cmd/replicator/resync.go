@@ -23,8 +23,9 @@ read, each table under one snapshot; then the job follows as before. Meanwhile c
 the other tables stand still.
 
 No seed may run on the state directory meanwhile. Killed anywhere, the same command goes on, and so
-does seed. Partitions and heirs whose columns have changed come with their whole tree. A table that
-was dropped goes from the target as well; one that was made again under its name is copied at the fence.`,
+does seed. Partitions and heirs whose columns have changed come with their whole tree, and so do tables
+with values such as regclass, which name other tables by numbers of the target's. A table that was
+dropped goes from the target as well; one that was made again under its name is copied at the fence.`,
 		examples: `
 replicator resync --dir /var/lib/replicator/emr --table record.patient
 replicator resync --dir /var/lib/replicator/emr --table 'ed.visit_*,ed.bed'`,
