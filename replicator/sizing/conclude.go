@@ -38,7 +38,10 @@ func (o *Options) forecast(r *Report, now time.Time) *Forecast {
 	f.Window = f.Finish.Window()
 	f.OpenRange = forecast.NewRange(f.Window.Total, max(p.Spread, windowSpread))
 	proved := f.Finish
-	proved.Compare, proved.Sums, proved.Changed = 0, 0, f.Peak/3600*60
+	proved.Compare, proved.Sums, proved.Changed = 0, 0, 0
+	if r.Source != nil {
+		proved.Changed = r.Source.Changes.Rows * provedHours
+	}
 	proved.KeyLookup = r.Target.Apply()
 	w := proved.Window()
 	f.Proved = forecast.NewRange(w.Total, max(p.Spread, windowSpread))
@@ -60,6 +63,9 @@ const (
 	windowSpread = 0.15 // steps of seconds differ more than copies of hours
 	changeBytes  = 100  // of a packed change on the wire
 )
+
+// provedHours is how old a proof is that a nightly verify gives; each change is taken to be of another row.
+const provedHours = 24
 
 // linkDays are the numbers of days for which a link is told.
 var linkDays = []float64{0.5, 1, 3, 7}

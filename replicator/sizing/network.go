@@ -3,7 +3,6 @@ package sizing
 import (
 	"context"
 	"crypto/rand"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -222,26 +221,25 @@ const (
 	rowSampleBytes = 512 << 10
 )
 
-// ownRows sends samples at every level over few and over many streams.
+// ownRows sends samples at every level over the streams that fill the wire, and at the best over one.
 func (m *network) ownRows(ctx context.Context, rows []rowSample, span time.Duration) error {
-	counts := []int{1, link.DefaultStreams}
-	if s := m.n.Streams; s != 0 && !slices.Contains(counts, s) {
-		counts = append(counts, s)
+	most := max(1, min(m.n.Streams, link.DefaultStreams))
+	type try struct {
+		level   frame.Level
+		streams int
 	}
-	for _, level := range levels {
-		for _, n := range counts {
-			if tooSlow(m.n.Wire, n, span/time.Duration(len(levels)*len(counts))) && n > 1 {
-				continue
-			}
-			p, err := m.sendRows(ctx, rows, level, n, span/time.Duration(len(levels)*len(counts)))
-			if err != nil {
-				return err
-			}
-			m.n.Rows = append(m.n.Rows, p)
-			if m.n.Best == nil || p.Rows > m.n.Best.Rows*(2-enough) {
-				best := p
-				m.n.Best = &best
-			}
+	tries := []try{{frame.Off, most}, {frame.Fastest, most}, {frame.Default, most}}
+	if most > 1 {
+		tries = append(tries, try{frame.Default, 1})
+	}
+	for _, t := range tries {
+		p, err := m.sendRows(ctx, rows, t.level, t.streams, span/time.Duration(len(tries)))
+		if err != nil {
+			return err
+		}
+		m.n.Rows = append(m.n.Rows, p)
+		if m.n.Best == nil || p.Rows > m.n.Best.Rows*(2-enough) {
+			m.n.Best = &p
 		}
 	}
 	return nil

@@ -34,7 +34,7 @@ func sampleOf(ctx context.Context, conn *pg.Conn, tables []*chunker.Table, bytes
 	}
 	var all []placed
 	for _, t := range tables {
-		chunks, err := chunker.Cut(ctx, conn, t, chunker.Limits{Bytes: bytes})
+		chunks, of, err := cut(ctx, conn, t, bytes)
 		if skip(err) {
 			continue // no right, locked, dropped: somebody else's table for now
 		}
@@ -44,7 +44,7 @@ func sampleOf(ctx context.Context, conn *pg.Conn, tables []*chunker.Table, bytes
 		for i := range chunks {
 			// The place of the i-th of n evenly spread, in an order in which no two neighbours follow each other.
 			rank := float64(spread(i, len(chunks)))
-			all = append(all, placed{piece{t, &chunks[i], len(chunks)}, (rank + 0.5) / float64(len(chunks))})
+			all = append(all, placed{piece{t, &chunks[i], of}, (rank + 0.5) / float64(len(chunks))})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b placed) int {
@@ -61,6 +61,25 @@ func sampleOf(ctx context.Context, conn *pg.Conn, tables []*chunker.Table, bytes
 		p.list[i] = all[i].piece
 	}
 	return p, nil
+}
+
+// mostPieces bounds the chunks of one table in a sample.
+const mostPieces = 2048
+
+// cut cuts a table, and tells into how many chunks. Of one that would give too many there are as many
+// as a sample can want, by blocks with gaps between them.
+func cut(ctx context.Context, conn *pg.Conn, t *chunker.Table, bytes int64) (chunks []chunker.Chunk, of int, err error) {
+	n := t.Bytes / max(1, bytes)
+	if n <= mostPieces || t.Pages < 2*mostPieces {
+		chunks, err = chunker.Cut(ctx, conn, t, chunker.Limits{Bytes: max(bytes, t.Bytes/mostPieces)})
+		return chunks, len(chunks), err
+	}
+	chunks = make([]chunker.Chunk, mostPieces)
+	for i := range chunks {
+		first := t.Pages * int64(i) / mostPieces
+		chunks[i] = chunker.Chunk{Table: t.Ordinal, Ordinal: i, Kind: chunker.Block, First: first, Last: first + max(1, t.Pages/n)}
+	}
+	return chunks, int(n), nil
 }
 
 // spread is the rank of chunk i of n: steps of the golden ratio visit all places before any twice.

@@ -164,7 +164,7 @@ func (o *Options) readKinds(ctx context.Context, c *catalog, s *Source, span tim
 		o.Tell(fmt.Sprintf("the source: reading %s tables", k))
 		kr := KindRate{Kind: k, Tables: len(tables), Bytes: bytesOf(tables)}
 		each := span / time.Duration(present*len(steps))
-		sample, err := sampleOf(ctx, c.conn, tables, readBytes)
+		sample, err := sampleOf(ctx, c.conn, evenly(tables, mostLarge), readBytes)
 		if err != nil {
 			return fault.New(fault.Source, fmt.Errorf("sample the source: %w", err), "")
 		}
