@@ -24,6 +24,9 @@
 //	follow        until told to stop                                             follow.go
 //	catch up      fence, drain, late tables, sequences, verify, open             catchup.go, finisher.go, late.go
 //
+// Large objects go beside all that follows the stream, in rounds that know nothing of its order, until a
+// last round at the fence (largeobject.go).
+//
 // # Why the copy is exact
 //
 // Each chunk is read under a snapshot of its own, and its receipt keeps that snapshot. A change is

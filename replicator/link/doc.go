@@ -7,8 +7,8 @@
 // and a hello that says which job it is for. There is no multiplexer; TCP does the flow control.
 //
 //	control  one: calls and their results, pings. Its end is the end of all the others.
-//	data     up to Config.Streams: chunks. One chunk at a time has a connection to itself; while it
-//	         commits, the next one is on its way already.
+//	data     up to Config.Streams: chunks. One chunk, or batch of large objects, at a time has a
+//	         connection to itself; while it commits, the next one is on its way already.
 //	follow   one while changes are applied: frames of the change log as they lie on disk, in commit
 //	         order; progress comes back
 //	measure  for replicator bench: frames that are opened and thrown away; no database is asked
