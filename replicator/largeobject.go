@@ -81,7 +81,10 @@ func (o *objects) run(ctx context.Context) error {
 			o.log.Error("round of large objects", "error", err)
 			o.tracker.Fail(err)
 		}
-		pause := max(objectsPause, objectsShare*time.Since(began))
+		pause := objectsPause
+		if err == nil { // else somebody mends it, and waits
+			pause = max(pause, objectsShare*time.Since(began))
+		}
 		if err := pg.Pause(ctx, cmp.Or(o.o.ObjectsEvery, pause)); err != nil {
 			return err
 		}

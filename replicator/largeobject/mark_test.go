@@ -2,12 +2,14 @@ package largeobject_test
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
 	"testing"
 
+	"replicator/replicator/fault"
 	"replicator/replicator/largeobject"
 	"replicator/replicator/pg"
 )
@@ -112,4 +114,20 @@ func seedOf(t *testing.T) uint64 {
 	}
 	t.Logf("REPLICATOR_SEED=%d", seed)
 	return seed
+}
+
+// TestUnreadable wants a role that may not read the pages told so, with what is to be done.
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	dsn := database(t, 15)
+	execute(t, connect(t, dsn), "SELECT lo_from_bytea(1, 'a')")
+	conn := connect(t, dsn)
+	execute(t, conn, "SET SESSION AUTHORIZATION ward")
+	_, err := largeobject.Read(t.Context(), conn, largeobject.Ask{Range: largeobject.All})
+	if fault.CodeOf(err) != fault.Preflight || fault.HintOf(err) == "" {
+		t.Errorf("read: %v", err)
+	}
+	if _, err = largeobject.Pages(t.Context(), conn, []uint32{1}, io.Discard); fault.CodeOf(err) != fault.Preflight {
+		t.Errorf("copy: %v", err)
+	}
 }

@@ -34,7 +34,7 @@ func Pages(ctx context.Context, conn *pg.Conn, oids []uint32, w io.Writer) (rows
 		return err
 	})
 	if err != nil {
-		return rows, fmt.Errorf("copy large objects: %w", err)
+		return rows, fmt.Errorf("copy large objects: %w", unread(err))
 	}
 	return rows, flushed(ctx, conn)
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"replicator/chunker"
+	"replicator/replicator/fault"
 	"replicator/replicator/pg"
 	"replicator/wal"
 )
@@ -67,13 +68,21 @@ func Read(ctx context.Context, conn *pg.Conn, ask Ask) (Answer, error) {
 		return a.digest(ctx, conn, ask.Range)
 	})
 	if err != nil {
-		return a, fmt.Errorf("list large objects: %w", err)
+		return a, fmt.Errorf("list large objects: %w", unread(err))
 	}
 	if !a.Same {
 		a.digestless(ask.List)
 		err = flushed(ctx, conn)
 	}
 	return a, err
+}
+
+// unread says what is to be done about pages that may not be read.
+func unread(err error) error {
+	if pg.State(err) == "42501" { // insufficient_privilege
+		return fault.New(fault.Preflight, err, "grant pg_read_all_data to our role: replicator check tells on which side")
+	}
+	return err
 }
 
 // reading runs f in a transaction that reads.
