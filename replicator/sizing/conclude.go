@@ -1,6 +1,7 @@
 package sizing
 
 import (
+	"cmp"
 	"time"
 
 	"replicator/replicator/sizing/forecast"
@@ -52,14 +53,25 @@ func (o *Options) forecast(r *Report, now time.Time) *Forecast {
 		d := o.Night.Deadlines(now, f.SeedRange, f.OpenRange)
 		f.Deadlines = &d
 	}
-	if name, rate := f.Stages.Limit(); rate > 0 && (p.Stage == "" || p.Stage == notTold) {
-		p.Stage = name
-	}
+	p.Stage = limiting(p, f.Stages)
 	return f
 }
 
+// limiting names the stage that limits. What the link says of itself counts where no stage that was
+// measured alone explains the rate of the whole.
+func limiting(p *Path, s forecast.Stages) string {
+	name, rate := s.Limit()
+	if rate > 0 && p.Rate >= explained*rate || p.Stage == "" {
+		return cmp.Or(name, "not told by what was measured")
+	}
+	return p.Stage
+}
+
+// explained is the part of a stage's own rate that the whole path reaches when that stage limits it: the
+// parts share processors and disks.
+const explained = 0.5
+
 const (
-	notTold      = "not told: see the stages"
 	windowSpread = 0.15 // steps of seconds differ more than copies of hours
 	changeBytes  = 100  // of a packed change on the wire
 )
@@ -119,6 +131,9 @@ func stages(r *Report) (s forecast.Stages) {
 	if r.Target != nil {
 		for _, p := range r.Target.Write {
 			s.Write = max(s.Write, p.Rate)
+		}
+		if r.Network != nil {
+			s.Write = 0 // made-up rows went over the wire as well: they tell nothing of the target alone
 		}
 	}
 	return s

@@ -193,8 +193,19 @@ func fills(list []Point) (streams int, wire float64) {
 
 // rowSample is rows of one table and how much of the database they stand for.
 type rowSample struct {
-	table *chunker.Table
-	rows  []byte
+	table  *chunker.Table
+	rows   []byte
+	layout *column.Layout // nil: rows stay in row order
+}
+
+// newRowSample finds out how the columns are best put in order, which a seed does once a table.
+func newRowSample(t *chunker.Table, rows []byte) rowSample {
+	s := rowSample{table: t, rows: rows}
+	if !t.Text {
+		s.layout = column.NewLayout()
+		frame.NewPacker().Seal(nil, frame.Header{Kind: frame.Rows}, rows, frame.Default, s.layout)
+	}
+	return s
 }
 
 // rowSamples reads a frame of the largest tables, as many as matter.
@@ -211,7 +222,7 @@ func (c *catalog) rowSamples(ctx context.Context) ([]rowSample, error) {
 		if err != nil {
 			return nil, fault.New(fault.Source, err, "")
 		}
-		list = append(list, rowSample{&c.tables[i], rows})
+		list = append(list, newRowSample(&c.tables[i], rows))
 	}
 	return list, nil
 }
@@ -248,19 +259,13 @@ func (m *network) ownRows(ctx context.Context, rows []rowSample, span time.Durat
 // sendRows packs and sends rows with n streams, tables as often as their size says.
 func (m *network) sendRows(ctx context.Context, rows []rowSample, level frame.Level, n int, span time.Duration) (RowPoint, error) {
 	clock := startClock()
-	layouts := make([]*column.Layout, len(rows))
-	for i := range rows {
-		if !rows[i].table.Text {
-			layouts[i] = column.NewLayout()
-		}
-	}
 	var raw, packed atomic.Int64
 	turn := newTurns(rows)
 	wire, err := m.streams(ctx, n, span, func(ctx context.Context, p *link.Probe, span time.Duration) (float64, error) {
 		packer := frame.NewPacker()
 		return p.Up(ctx, span, func(dst []byte) []byte {
 			i := turn.next()
-			dst = packer.Seal(dst, frame.Header{Kind: frame.Rows}, rows[i].rows, level, layouts[i])
+			dst = packer.Seal(dst, frame.Header{Kind: frame.Rows}, rows[i].rows, level, rows[i].layout)
 			raw.Add(int64(len(rows[i].rows)))
 			packed.Add(int64(len(dst)))
 			return dst

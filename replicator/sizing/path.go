@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"replicator/chunker"
@@ -239,7 +240,7 @@ func (t *trial) wire() {
 	if l.WireRate > t.p.Wire {
 		t.p.Wire, t.p.Level = l.WireRate, l.Level
 	}
-	if l.Bottleneck != "" && l.RawRate > 0 {
+	if l.Bottleneck != "" && l.RawRate > 0 && !strings.HasPrefix(l.Bottleneck, "nothing") {
 		t.p.Stage = l.Bottleneck
 	}
 }

@@ -70,7 +70,7 @@ func TestKinds(t *testing.T) {
 }
 
 func TestTurns(t *testing.T) {
-	rows := []rowSample{{&chunker.Table{Bytes: 900}, make([]byte, 100)}, {&chunker.Table{Bytes: 100}, make([]byte, 100)}}
+	rows := []rowSample{{table: &chunker.Table{Bytes: 900}, rows: make([]byte, 100)}, {table: &chunker.Table{Bytes: 100}, rows: make([]byte, 100)}}
 	turn := newTurns(rows)
 	got := [2]int{}
 	for range 100 {

@@ -75,25 +75,4 @@ func TestWatch(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(o.Dir, watchFile)); err != nil {
 		t.Error(err)
 	}
-	c, err := o.openSource(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	if err := o.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	w := &watcher{path: filepath.Join(o.Dir, watchFile), database: c.name}
-	if err := w.load(); err != nil {
-		t.Fatal(err)
-	}
-	before := len(w.list)
-	o.Watch = time.Second // which is covered already
-	if err := o.watch(t.Context(), c, r.Source); err != nil {
-		t.Fatal(err)
-	}
-	w.list = nil
-	if err := w.load(); err != nil || len(w.list) != before+1 {
-		t.Errorf("%d readings after %d, want one more: %v", len(w.list), before, err)
-	}
 }
