@@ -35,6 +35,7 @@ func TestVersions(t *testing.T) {
 		t.Run(fmt.Sprintf("%d to %d, fence %s", v.from, v.to, v.fence), func(t *testing.T) {
 			t.Parallel()
 			m := newMove(t, v.from, v.to)
+			m.exec(m.source, scans)
 			m.setUp(v.fence)
 			m.noSuperuser()
 			m.mustCheck()
@@ -57,6 +58,7 @@ func TestVersions(t *testing.T) {
 			m.compare()
 			m.compareSequences()
 			m.compareSchema()
+			m.sameObjects()
 			if len(report.MissedRows) > 0 {
 				t.Errorf("changes that found no row: %v", report.MissedRows)
 			}
@@ -64,6 +66,11 @@ func TestVersions(t *testing.T) {
 		})
 	}
 }
+
+// scans are large objects of the application's.
+const scans = `SET ROLE "clinical-app";
+SELECT lo_from_bytea(4711, 'scan'), lo_from_bytea(4712, decode(repeat('2a', 3000000), 'hex')), lo_create(4713);
+GRANT SELECT ON LARGE OBJECT 4711 TO PUBLIC; COMMENT ON LARGE OBJECT 4712 IS 'three pages'`
 
 // move is a pair whose engine logs in with the least rights, and whose source is a hospital.
 type move struct {
