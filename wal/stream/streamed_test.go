@@ -211,7 +211,7 @@ func (s *source) streamedLoad(spool *counting) {
 	n = spool.holds(s.t, n+500)
 	s.exec("INSERT INTO u VALUES (1, 'ill', 'small')")
 	a.exec("SAVEPOINT x; " + rows(2000, 1000) + "; SAVEPOINT y; " + rows(3000, 1000) + "; RELEASE y; INSERT INTO u VALUES (2, 'well', 'void')")
-	n = spool.holds(s.t, n+1500)
+	spool.holds(s.t, n+1500)
 	a.exec("ROLLBACK TO x; INSERT INTO u VALUES (2, 'well', 'counts'); UPDATE t SET id = -id WHERE id < 500; DELETE FROM t WHERE id BETWEEN 500 AND 600")
 	b.exec("SELECT pg_logical_emit_message(true, 'test', 'within'); SELECT pg_logical_emit_message(false, 'test', 'beside')")
 	b.exec(rows(210_000, 1000))
