@@ -16,7 +16,8 @@ import (
 	"replicator/replicator/status"
 )
 
-// plan loads the plan or makes it. It is written whole before the first row moves and never changed.
+// plan loads the plan or makes it. It is written whole before the first row moves, and
+// changed by a resync alone, table by table.
 func (j *job) plan(ctx context.Context) error {
 	tables, chunks, err := j.store.LoadPlan()
 	if err != nil {

@@ -83,7 +83,7 @@ func (a *applier) commitWindow(ctx context.Context, to wal.LSN) error {
 			}
 		}
 		if !again(err) {
-			return a.explain(err)
+			return a.stopAt(ctx, err)
 		}
 		committed, err := a.reconnect(ctx, err, to)
 		if err != nil {

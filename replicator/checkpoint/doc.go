@@ -12,6 +12,9 @@
 //	0x04 name                 named value, JSON
 //	0x05                      number of tables in the plan; written last, so that the plan is whole or not there
 //	0x06                      number of writes acknowledged; the file GUARD has it too
+//	0x07 table:4 key hash     row that changed since its table was proved equal, see Touched
+//
+// A plan that is there changes in one way only: Replan puts other entries in place of some tables'.
 //
 // With a key (Options.Key) every value but the format's is encrypted; keys and the file GUARD say how
 // many tables, chunks and writes there are. A value opens only under its own key of its own store.
