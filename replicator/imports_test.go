@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"replicator/control", "replicator/check", "replicator/link"},
 	{"replicator/sizing"},
 	{"replicator"},
-	{"bench/cluster", "bench/proxy", "bench/measure"},
+	{"bench/cluster", "bench/proxy", "bench/measure", "bench/zoo"},
 	{"bench/clinical"},
 	{"bench/clinical/workload", "bench/peer"},
 	{"cmd/replicator", "bench/wan", "bench/verify", "bench/sizing", "bench/copy", "bench/cdc", "bench/source"},

@@ -177,6 +177,8 @@ func Unfit(err error) error {
 	switch pg.State(err) {
 	case "22P02": // invalid_text_representation, of an enum in binary as well
 		return fault.New(fault.Preflight, err, "a type has a value on the source that it lacks on the target, as after ALTER TYPE ... ADD VALUE: run the same statement on the target, then start again")
+	case "42P01", "42883", "42704", "3F000": // undefined table, function, object, schema
+		return fault.New(fault.Preflight, err, "the target lacks it: it was dropped there, or a column of a reg* type names what is made later, such as an index, and must be NULL until then")
 	case "22021", "22P05": // character_not_in_repertoire, untranslatable_character
 		return fault.New(fault.Preflight, err, "the table holds bytes that are no text in the target's encoding, as a source of SQL_ASCII may: mend these rows on the source, or move into a database of the source's encoding")
 	}
