@@ -70,6 +70,14 @@ func TestSchemaOfSomebodyElse(t *testing.T) {
 		t.Errorf("cleanup: %v", err)
 	}
 	on(t, o.Target, "SELECT v FROM replicator_bench.precious")
+
+	// Nor is one of the name of the job's, in which no job has ever been.
+	o.Target, _ = server.CreateDatabase(t.Context(), "somebody_elses")
+	on(t, o.Target, "CREATE SCHEMA replicator; CREATE TABLE replicator.precious (v int)")
+	refused(t, TargetPart, o, fault.Preflight, "somebody else")
+	on(t, o.Target, "SELECT v FROM replicator.precious")
+	on(t, o.Target, "DROP SCHEMA replicator CASCADE; CREATE SCHEMA replicator_bench")
+	target = objects(t, o.Target)
 	after := objects(t, o.Target)
 	for _, want := range target {
 		found := false

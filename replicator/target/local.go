@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -70,6 +71,11 @@ func (l *Local) Open(ctx context.Context, create bool) (State, error) {
 			return State{}, err
 		}
 	}
+	if create && l.cfg.Scratch {
+		if err := l.ours(ctx); err != nil {
+			return State{}, err
+		}
+	}
 	if create {
 		if err := l.lock.Exec(ctx, l.createSQL()); err != nil {
 			return State{}, fault.New(fault.Target, fmt.Errorf("create schema replicator on the target: %w", err),
@@ -89,6 +95,16 @@ func (l *Local) Open(ctx context.Context, create bool) (State, error) {
 	st, err := l.State(ctx)
 	st.Guard = note
 	return st, err
+}
+
+// ours refuses a schema of our name that no job has ever been in: a measurement that removed it at its
+// end would remove what somebody else has there.
+func (l *Local) ours(ctx context.Context) error {
+	v, err := l.lock.Value(ctx, "SELECT to_regnamespace('replicator') IS NOT NULL AND to_regclass('replicator.job') IS NULL")
+	if err == nil && v == "t" {
+		err = fault.New(fault.Preflight, errors.New("the target has a schema replicator that is somebody else's"), "rename it: replicator needs that name")
+	}
+	return err
 }
 
 // takeLock takes the job's advisory lock, then ends what a dead engine left behind.
