@@ -160,7 +160,7 @@ func (p *replan) rebase(named map[string]any) error {
 	for i := range p.old {
 		old = append(old, p.old[i].String())
 	}
-	all.Take(schema.NewBaseline(p.entries), old)
+	all.Take(schema.NewBaseline(p.entries), append(old, p.job.work.Owned(p.old)...))
 	named[keyBaseline] = all
 	return nil
 }

@@ -95,8 +95,7 @@ func (p *replan) naming(now map[uint32]*chunker.Table) (oids []uint32) {
 // tree reports whether the change of a table is one of the tree that it stands in: of its columns, or of
 // what is above its parent.
 func tree(was, is *chunker.Table) bool {
-	return schema.Columns(was) != schema.Columns(is) || was.Generated != is.Generated ||
-		was.Above != is.Above && schema.Parent(was) == schema.Parent(is)
+	return schema.Columns(was) != schema.Columns(is) || was.Generated != is.Generated || !schema.SameTree(was, is)
 }
 
 // others refuses to leave out a table with which the job would stop again.

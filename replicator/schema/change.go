@@ -193,7 +193,13 @@ func Parent(t *chunker.Table) string {
 	return name
 }
 
-// boundMark stands between a partition's parent and the digest of its place, see marks.
+// SameTree reports whether what stands above the parent of a table is as it was.
+func SameTree(was, is *chunker.Table) bool {
+	above := func(t *chunker.Table) string { return t.Above[strings.LastIndexByte(t.Above, ' ')+1:] }
+	return Parent(was) != Parent(is) || above(was) == above(is)
+}
+
+// boundMark stands between a partition's parent and the digests of its bound and of its tree, see marks.
 const boundMark = " bound "
 
 // rewrite is a new file together with a new version of a column's row: a column was computed anew, as

@@ -18,7 +18,8 @@ func marks(ctx context.Context, conn *pg.Conn, at map[uint32]*chunker.Table, oid
 			SELECT oid, oid, 0 FROM pg_class WHERE oid = ANY ($1::oid[]) AND relispartition
 			UNION ALL SELECT u.leaf, i.inhparent, u.depth + 1 FROM up u JOIN pg_inherits i ON i.inhrelid = u.rel WHERE NOT i.inhdetachpending
 		), place AS (
-			SELECT u.leaf, md5(string_agg(concat_ws(' ', CASE WHEN u.depth > 0 THEN format('%I.%I', n.nspname, c.relname) END, md5(c.relpartbound::text)), ',' ORDER BY u.depth)) AS digest
+			SELECT u.leaf, concat(max(md5(c.relpartbound::text)) FILTER (WHERE u.depth = 0), ' ',
+				md5(string_agg(concat_ws(' ', format('%I.%I', n.nspname, c.relname), md5(c.relpartbound::text)), ',' ORDER BY u.depth) FILTER (WHERE u.depth > 0))) AS digest
 			FROM up u JOIN pg_class c ON c.oid = u.rel JOIN pg_namespace n ON n.oid = c.relnamespace GROUP BY u.leaf
 		)
 		SELECT c.oid, c.relfilenode,

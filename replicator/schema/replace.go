@@ -86,6 +86,23 @@ func (w *Work) Sequences() []string {
 	return list
 }
 
+// Owned are the names of the sequences that w has tables own: they go with them.
+func (w *Work) Owned(tables []chunker.Table) []string {
+	var list []string
+	for i := range w.Pre {
+		s := &w.Pre[i]
+		if s.Kind != "SEQUENCE OWNED BY" {
+			continue
+		}
+		words := tokens(statements(s.SQL)[0])
+		column := strings.ReplaceAll(words[len(words)-1], `"`, "")
+		if slices.ContainsFunc(tables, func(t chunker.Table) bool { return strings.HasPrefix(column, t.String()+".") }) {
+			list = append(list, s.Name)
+		}
+	}
+	return list
+}
+
 type merger struct {
 	ids    map[string]bool // of the new steps
 	gone   []chunker.Table
