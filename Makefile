@@ -8,7 +8,7 @@ FUZZTIME    ?= 30s
 # What to test and to race: make test PKG=./wal/...
 PKG         ?= ./...
 
-.PHONY: all build servers debian-postgresql test bench-memory bench-wan bench-verify bench-copy bench-cdc bench-source soak race lint fuzz demo clean
+.PHONY: all build servers debian-postgresql test bench-memory bench-wan bench bench-verify bench-sizing bench-copy bench-cdc bench-source soak race lint fuzz demo clean
 
 all: build
 
@@ -61,6 +61,20 @@ bench-source: build debian-postgresql
 # What it costs to prove two databases equal: reading speed, and the window from fence to opening.
 bench-verify: debian-postgresql
 	$(GO) run ./bench/verify $(BENCH)
+
+# What replicator bench foretells, and what then happens; go run ./bench/sizing --help lists the choices.
+SIZING ?=
+bench-sizing: debian-postgresql
+	$(GO) run ./bench/sizing $(SIZING)
+
+# All benchmarks at a small scale, one after another.
+bench:
+	$(MAKE) bench-verify BENCH='--scale 0.05 --runs 1 --keys 1000'
+	$(MAKE) bench-sizing SIZING='--scale 0.05 --mbit 0,50 --duration 45s'
+	$(MAKE) bench-copy SCALE=0.05 COPY='--runs 1 --scenario clinical'
+	$(MAKE) bench-cdc SCALE=0.05 CDC='--runs 1'
+	$(MAKE) bench-source SCALE=0.05 SOURCE='--runs 1'
+	$(MAKE) bench-wan WAN=--quick
 
 # The race detector needs cgo and takes several times the memory: one package at a time.
 # 200 verifications while the source is hammered, none with a difference; make test takes twenty.
