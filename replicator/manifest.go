@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"replicator/replicator/fault"
@@ -104,8 +106,14 @@ func (j *job) manifest(ctx context.Context, made bool, more []schema.Item) (*sch
 	if err != nil {
 		return nil, err
 	}
+	if j.rec.Select.IsZero() { // what stands of schema public is compared by itself
+		facts.LeftOut = slices.DeleteFunc(facts.LeftOut, func(i schema.Item) bool { return ofPublic.MatchString(i.Name) })
+	}
 	return m.With(append(more, facts.LeftOut...)...), nil
 }
+
+// ofPublic are the steps that pg_dump has for schema public, whose owner our role seldom is.
+var ofPublic = regexp.MustCompile(`^(ACL|COMMENT) SCHEMA "?public"?$`)
 
 // keepManifest keeps it for the job, and for people.
 func (j *job) keepManifest(m *schema.Manifest, acknowledged bool) error {

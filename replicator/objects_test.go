@@ -126,7 +126,7 @@ func TestEveryTypeMoves(t *testing.T) {
 			if text {
 				tables["pointers"] = zoo.Text
 			}
-			p.o.Acknowledge = "all" // of the columns of xml
+			p.o.Acknowledge = "all"                                                  // of the columns of xml
 			for _, name := range slices.Backward(slices.Sorted(maps.Keys(tables))) { // zoo first, which pointers name
 				types := tables[name]
 				p.exec(p.source, zooTable(name, types))

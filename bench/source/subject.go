@@ -63,7 +63,7 @@ func (a *attempt) job() *peer.Job { return &peer.Job{Move: a.Move, Program: a.pr
 func native() subject {
 	return subject{
 		name: "native", role: measure.Peer, follows: true,
-		how:  fmt.Sprintf("pg_restore of the whole schema but constraints NOT VALID; then CREATE SUBSCRIPTION, %d sync workers, all tables ready", jobs),
+		how: fmt.Sprintf("pg_restore of the whole schema but constraints NOT VALID; then CREATE SUBSCRIPTION, %d sync workers, all tables ready", jobs),
 		// Without its keys it cannot apply what is written meanwhile.
 		copy: func(ctx context.Context, a *attempt) error { return a.Subscribe(ctx, true) },
 		end:  func(ctx context.Context, a *attempt) error { return a.Unsubscribe(ctx) },

@@ -19,6 +19,7 @@ type property struct {
 	sql        string // to follow ALTER DATABASE name and the like; see statement
 	role       string // of a setting
 	mighty     bool   // only a superuser may
+	public     bool   // of schema public, which every database has, and not of the database
 	untold     bool   // its SQL is not shown: a setting may hold a secret
 	after      bool   // it would bite ourselves: never before the target is open
 }
@@ -44,7 +45,7 @@ func properties(src, dst *Site) []property {
 		}
 		list = append(list, p)
 	}
-	list = append(list, rights(src, dst)...)
+	list = append(list, rights(src, dst, src.Database.Rights, dst.Database.Rights, "right on the database")...)
 	if c := src.Database.Comment; c != "" && c != dst.Database.Comment {
 		list = append(list, property{kind: "comment", name: "on the database", sql: "COMMENT " + pg.Literal(c), untold: true})
 	}
@@ -57,8 +58,25 @@ func properties(src, dst *Site) []property {
 	return list
 }
 
+// publicProperties are those of schema public, which is there before pg_dump's text of it: what that
+// says is refused where another role owns the schema, and may be so all the same.
+func publicProperties(src, dst *Site) []property {
+	a, b := src.Public, dst.Public
+	if a == nil || b == nil {
+		return nil // it was dropped: then pg_dump makes it, or drops it
+	}
+	list := rights(src, dst, a.Rights, b.Rights, "right on schema public")
+	if a.Comment != b.Comment && a.Comment != "" {
+		list = append(list, property{kind: "comment", name: "on schema public", sql: "COMMENT " + pg.Literal(a.Comment), untold: true})
+	}
+	for i := range list {
+		list[i].public = true
+	}
+	return list
+}
+
 // rights are compared but for those of the roles that move the database: they have theirs on one side.
-func rights(src, dst *Site) []property {
+func rights(src, dst *Site, have, there []Right, kind string) []property {
 	var list []property
 	ours := func(r Right) bool {
 		return r.Grantee == src.Role || r.Grantee == dst.Role || r.Grantee == dst.Database.Owner
@@ -69,8 +87,8 @@ func rights(src, dst *Site) []property {
 		}
 		return pg.Ident(r.Grantee)
 	}
-	for _, r := range src.Database.Rights {
-		if ours(r) || slices.ContainsFunc(dst.Database.Rights, func(h Right) bool {
+	for _, r := range have {
+		if ours(r) || slices.ContainsFunc(there, func(h Right) bool {
 			return h.Grantee == r.Grantee && h.Privilege == r.Privilege && (h.Grantable || !r.Grantable)
 		}) {
 			continue
@@ -79,11 +97,11 @@ func rights(src, dst *Site) []property {
 		if r.Grantable {
 			sql += " WITH GRANT OPTION"
 		}
-		list = append(list, property{kind: "right on the database", name: r.Privilege + " of " + cmp.Or(r.Grantee, "PUBLIC"), sql: sql})
+		list = append(list, property{kind: kind, name: r.Privilege + " of " + cmp.Or(r.Grantee, "PUBLIC"), sql: sql})
 	}
-	for _, h := range dst.Database.Rights {
-		if h.Grantee == "" && !slices.ContainsFunc(src.Database.Rights, func(r Right) bool { return r.Grantee == "" && r.Privilege == h.Privilege }) {
-			list = append(list, property{kind: "right on the database", name: h.Privilege + " of PUBLIC, which only the target has",
+	for _, h := range there {
+		if h.Grantee == "" && !slices.ContainsFunc(have, func(r Right) bool { return r.Grantee == "" && r.Privilege == h.Privilege }) {
+			list = append(list, property{kind: kind, name: h.Privilege + " of PUBLIC, which only the target has",
 				sql: "REVOKE " + h.Privilege + " FROM PUBLIC"})
 		}
 	}
@@ -93,12 +111,16 @@ func rights(src, dst *Site) []property {
 // statement is p's SQL for a database of this name, quoted.
 func (p *property) statement(database string) string {
 	verb, rest, _ := strings.Cut(p.sql, " ")
+	on := " ON DATABASE " + database
+	if p.public {
+		on = " ON SCHEMA public"
+	}
 	switch verb {
 	case "GRANT", "REVOKE":
 		privilege, whom, _ := strings.Cut(rest, " ")
-		return verb + " " + privilege + " ON DATABASE " + database + " " + whom
+		return verb + " " + privilege + on + " " + whom
 	case "COMMENT":
-		return "COMMENT ON DATABASE " + database + " IS " + rest
+		return "COMMENT" + on + " IS " + rest
 	}
 	if p.role != "" {
 		return "ALTER ROLE " + pg.Ident(p.role) + " IN DATABASE " + database + " " + p.sql
@@ -108,6 +130,9 @@ func (p *property) statement(database string) string {
 
 // carried reports whether our role on the target may do it, and nothing of ours is harmed by it.
 func (p *property) carried(dst *Site) bool {
+	if p.public {
+		return dst.Superuser || dst.Public.Ours
+	}
 	return !p.after && (dst.Superuser || dst.Owner && !p.mighty)
 }
 
@@ -130,7 +155,7 @@ func DatabaseSteps(src, dst *Site) []Step {
 // DatabaseSQL is the SQL for a DBA that gives the target's database what we may not, and the names of
 // these things. It may hold secrets.
 func DatabaseSQL(src, dst *Site) (names, sql []string) {
-	for _, p := range properties(src, dst) {
+	for _, p := range append(properties(src, dst), publicProperties(src, dst)...) {
 		if p.carried(dst) {
 			continue
 		}
@@ -148,7 +173,7 @@ func DatabaseSQL(src, dst *Site) (names, sql []string) {
 // what differs now has changed since.
 func databaseItems(src, dst *Site, made bool) []Item {
 	var items []Item
-	for _, p := range properties(src, dst) {
+	for _, p := range append(properties(src, dst), publicProperties(src, dst)...) {
 		i := Item{p.kind, p.name, "not so on the target: our role may not change it", "replicator check prints the SQL", true}
 		switch {
 		case p.after:

@@ -2,7 +2,6 @@ package schema
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"replicator/replicator/pg"
@@ -12,13 +11,21 @@ import (
 // that is, and the source's end holds the source against it.
 type Site struct {
 	Database   Database          `json:"database"`
-	Role       string            `json:"role"`      // ours
-	Superuser  bool              `json:"superuser"` // it is
-	Owner      bool              `json:"owner"`     // it has the rights of the database's owner
+	Role       string            `json:"role"`             // ours
+	Superuser  bool              `json:"superuser"`        // it is
+	Owner      bool              `json:"owner"`            // it has the rights of the database's owner
+	Public     *Public           `json:"public,omitempty"` // nil: there is none
 	Settings   []Setting         `json:"settings,omitempty"`
 	Collations map[string]string `json:"collations,omitempty"` // versions that the server finds now, by name
 	Extensions map[string]string `json:"extensions,omitempty"` // versions that are installed, by name
 	Roles      map[string]Role   `json:"roles"`
+}
+
+// Public is what people may do in schema public, which initdb makes and whose owner is another role.
+type Public struct {
+	Comment string  `json:"comment,omitempty"`
+	Rights  []Right `json:"rights,omitempty"` // of others than its owner
+	Ours    bool    `json:"ours"`             // our role has the rights of its owner
 }
 
 // Setting is a setting of the database, or of a role in it. Value is SQL. It may hold secrets.
@@ -42,6 +49,9 @@ func ReadSite(ctx context.Context, conn *pg.Conn) (*Site, error) {
 		return nil, fmt.Errorf("read our role: %w", err)
 	}
 	s.Role, s.Superuser, s.Owner = row[0], row[1] == "t", row[2] == "t"
+	if s.Public, err = readPublic(ctx, conn); err != nil {
+		return nil, err
+	}
 	if s.Settings, err = ReadSettings(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -53,6 +63,24 @@ func ReadSite(ctx context.Context, conn *pg.Conn) (*Site, error) {
 	}
 	s.Roles, err = ReadRoles(ctx, conn)
 	return s, err
+}
+
+func readPublic(ctx context.Context, conn *pg.Conn) (*Public, error) {
+	rows, err := conn.Query(ctx, `SELECT COALESCE(obj_description(oid, 'pg_namespace'), ''), pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'public'`)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	p := &Public{Comment: rows[0][0], Ours: rows[0][1] == "t"}
+	rights, err := conn.Query(ctx, `SELECT COALESCE(r.rolname, ''), a.privilege_type, a.is_grantable
+		FROM pg_namespace n CROSS JOIN aclexplode(COALESCE(n.nspacl, acldefault('n', n.nspowner))) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
+		WHERE n.nspname = 'public' AND a.grantee <> n.nspowner ORDER BY 1, 2`)
+	if err != nil {
+		return nil, fmt.Errorf("read rights on schema public: %w", err)
+	}
+	for _, r := range rights {
+		p.Rights = append(p.Rights, Right{Grantee: r[0], Privilege: r[1], Grantable: r[2] == "t"})
+	}
+	return p, nil
 }
 
 // ReadSettings reads what ALTER DATABASE ... SET and ALTER ROLE ... IN DATABASE ... SET have set in this
@@ -85,11 +113,4 @@ func pairs(ctx context.Context, conn *pg.Conn, sql string) (map[string]string, e
 		m[r[0]] = r[1]
 	}
 	return m, nil
-}
-
-// list reads a JSON array of texts that the server made.
-func texts(array string) []string {
-	var list []string
-	_ = json.Unmarshal([]byte(array), &list) // the server sends nothing else
-	return list
 }
