@@ -13,7 +13,7 @@ const (
 	windowSeconds = 0.4
 	windowTrips   = 10 // round trips over a link
 	tableSeconds  = 0.008
-	tableTrips    = 2
+	tableTrips    = 0.5 // tables are compared side by side
 )
 
 // lagSeconds is how far behind a target is when nobody is in a hurry.

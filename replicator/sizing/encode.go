@@ -14,7 +14,7 @@ import (
 
 const (
 	mostPacked  = 24      // tables whose rows are packed, the largest
-	packedBytes = 2 << 20 // of rows of each: one frame as it crosses a link
+	packedBytes = 4 << 20 // of rows of each: one frame as it crosses a link
 )
 
 // levels are the ways in which the link can pack rows.

@@ -84,7 +84,9 @@ func TestWindow(t *testing.T) {
 	f := Finish{Fixed: 2, Lag: 500, Apply: 1000, Late: 3, Steps: 1, Compare: 8000, ScanRate: 2000, Tables: 10, PerTable: 0.1}
 	w := f.Window()
 	near(t, "total", w.Total, 2+0.5+3+1+4+1)
-	f.ScanRate = 0
+	f.Sums, f.Down = 12000, 2000
+	near(t, "the way of the fingerprints", f.Window().Compare, 6+1)
+	f.Sums, f.ScanRate = 0, 0
 	near(t, "not measured", f.Window().Compare, 1)
 }
 

@@ -31,7 +31,8 @@ type Window struct {
 func (f *Finish) Window() Window {
 	w := Window{Fixed: f.Fixed, Late: f.Late, Steps: f.Steps, Compare: float64(f.Tables) * f.PerTable}
 	w.Drain = over(f.Lag, f.Apply)
-	w.Compare += over(f.Compare, f.ScanRate) + over(f.Changed, f.KeyLookup) + over(f.Sums, f.Down)
+	// Fingerprints of one table are on their way while another is read.
+	w.Compare += max(over(f.Compare, f.ScanRate), over(f.Sums, f.Down)) + over(f.Changed, f.KeyLookup)
 	w.Total = w.Fixed + w.Drain + w.Late + w.Steps + w.Compare
 	return w
 }
