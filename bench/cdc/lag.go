@@ -10,6 +10,7 @@ import (
 
 	"replicator/bench/clinical/workload"
 	"replicator/bench/measure"
+	"replicator/replicator/pg"
 )
 
 // fullLag is how long the lag is measured, and how long the wards run to find their highest rate, at
@@ -18,6 +19,9 @@ const (
 	fullLag  = 20 * time.Second
 	leastLag = 4 * time.Second
 )
+
+// warmUp is for the wards to have touched every table, which whoever follows then has met.
+const warmUp = 3 * time.Second
 
 func (o *options) lagTime() time.Duration {
 	return max(leastLag, time.Duration(o.scale*float64(fullLag)))
@@ -101,6 +105,9 @@ func (w *world) lag(ctx context.Context, db string, rate float64) (quiet, busy m
 	g.Go(func() error { return w.ward(wards, rate, 0, nil) })
 	g.Go(func() (err error) {
 		defer stop()
+		if err := pg.Pause(ctx, warmUp); err != nil {
+			return err
+		}
 		busy, err = w.beats(ctx, db)
 		return err
 	})
