@@ -37,9 +37,9 @@ type Config struct {
 	Limiter  *pace.Limiter // nil: no cap
 
 	Logger *slog.Logger
-	Report func(status.Link)         // called every second and when the link goes up or down, from one goroutine; may be nil
-	Hook   func(point string)        // nil, or called at dangerous instants
-	Tamper func(c net.Conn) net.Conn // nil, or what stands between TLS and the messages: see the fault tests
+	Report func(status.Link)         `json:"-"` // called every second and when the link goes up or down, from one goroutine; may be nil
+	Hook   func(point string)        `json:"-"` // nil, or called at dangerous instants
+	Tamper func(c net.Conn) net.Conn `json:"-"` // nil, or what stands between TLS and the messages: see the fault tests
 }
 
 // DefaultStreams is enough for a link of 1 Gbit/s and 80 ms with the buffers that Linux gives a

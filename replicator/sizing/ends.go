@@ -128,12 +128,11 @@ var removeSQL = `SET LOCAL lock_timeout = '10s';
 func (s *scratch) clear(ctx context.Context) error {
 	_, err := s.sql(ctx, removeSQL)
 	if pg.State(err) == "42P06" {
-		return fault.New(fault.Preflight, errors.New("the target has a schema "+target.ScratchSchema+" that is not ours"), "rename it: replicator bench needs that name")
-	}
-	if err != nil {
+		err = fault.New(fault.Preflight, errors.New("the target has a schema "+target.ScratchSchema+" that is not ours"), "rename it: replicator bench needs that name")
+	} else if err != nil {
 		return err
 	}
-	return s.End.Drop(ctx)
+	return errors.Join(err, s.End.Drop(ctx))
 }
 
 // removeWait bounds the removal when everything else has been told to stop.
