@@ -137,8 +137,7 @@ func oursFollows() follower {
 	}
 }
 
-// nativeFollows is the form that drains fastest in most runs, with the rows that the wards have written
-// meanwhile left out: the heartbeat is all that is looked at.
+// nativeFollows is native replication in its default form; of what arrives only the heartbeat is looked at.
 func nativeFollows() follower {
 	return follower{
 		name: "native", role: measure.Peer, how: "CREATE SUBSCRIPTION (streaming off, binary off), indexes in place, tables copied",
