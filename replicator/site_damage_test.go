@@ -1,6 +1,7 @@
 package replicator_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"log/slog"
@@ -23,8 +24,8 @@ import (
 type tamperer struct {
 	mu     sync.Mutex
 	r      *rand.Rand
-	change func(t *tamperer, message []byte) [][]byte // what goes out in its place
-	done   atomic.Int64                               // messages changed
+	change func(t *tamperer, c *tampered, message []byte) [][]byte // what goes out in its place
+	done   atomic.Int64                                            // messages changed
 }
 
 func (t *tamperer) wrap(c net.Conn) net.Conn { return &tampered{Conn: c, t: t} }
@@ -36,6 +37,7 @@ type tampered struct {
 	mu   sync.Mutex
 	part []byte
 	past bool // the preamble is behind us
+	kept []byte
 }
 
 // The layout of a message: see package link.
@@ -62,7 +64,7 @@ func (c *tampered) Write(b []byte) (int, error) {
 		out := [][]byte{c.part[:n]}
 		if c.past {
 			c.t.mu.Lock()
-			out = c.t.change(c.t, c.part[:n])
+			out = c.t.change(c.t, c, c.part[:n])
 			c.t.mu.Unlock()
 		}
 		for _, m := range out {
@@ -132,7 +134,7 @@ func tamperedMove(t *testing.T, tam *tamperer) {
 func TestDamageInside(t *testing.T) {
 	const rows = 7 // the kind of a message with rows
 	copying := false
-	tam := &tamperer{change: func(t *tamperer, m []byte) [][]byte {
+	tam := &tamperer{change: func(t *tamperer, _ *tampered, m []byte) [][]byte {
 		// Before rows are copied both ends may not have met, and an engine that never met its target end
 		// ends. The second frame of rows is always damaged.
 		again := copying && m[4] == rows && t.done.Load() == 0
@@ -149,29 +151,32 @@ func TestDamageInside(t *testing.T) {
 	}
 }
 
-// TestReplayInside sends messages twice, at once and later: they count once.
+// TestReplayInside sends messages twice, at once and later: they count once. Now and then it sends one of
+// another connection, whose number may be the next one here: it is damage, and ends the connection.
 func TestReplayInside(t *testing.T) {
+	var foreign *tampered // whose message kept is
 	var kept []byte
-	tam := &tamperer{change: func(t *tamperer, m []byte) [][]byte {
+	strange := 0
+	tam := &tamperer{change: func(t *tamperer, c *tampered, m []byte) [][]byte {
 		out := [][]byte{m}
-		switch t.r.IntN(8) {
-		case 0:
+		switch n := t.r.IntN(200); {
+		case n < 25:
 			out = append(out, m)
-			t.done.Add(1)
-		case 1:
-			if kept != nil {
-				// Of this connection or of another one: then its digest or its number is wrong.
-				out = append(out, kept)
-				t.done.Add(1)
-			}
+		case n < 50 && c.kept != nil:
+			out = append(out, c.kept)
+		case n == 50 && foreign != nil && foreign != c:
+			out = append(out, kept)
+			strange++
 		}
+		t.done.Add(int64(len(out) - 1))
 		if t.r.IntN(20) == 0 {
-			kept = append([]byte(nil), m...)
+			c.kept = bytes.Clone(m)
+			kept, foreign = c.kept, c
 		}
 		return out
 	}}
 	tamperedMove(t, tam)
-	if tam.done.Load() == 0 {
+	if tam.done.Load() == 0 || strange == 0 {
 		t.Error("nothing was replayed")
 	}
 }

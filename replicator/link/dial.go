@@ -62,11 +62,15 @@ func (r *Remote) greet(ctx context.Context, paced *pace.Conn, purpose string) (*
 	if !peer.Allows(r.cfg.Job) {
 		return nil, wel, fault.New(fault.Link, fmt.Errorf("the certificate of the target end is for another job than %s", r.cfg.Job), "issue one for this job: replicator keys issue --job")
 	}
+	channel, err := newChannel(conn)
+	if err != nil {
+		return nil, wel, refused(err)
+	}
 	var c net.Conn = conn
 	if r.cfg.Tamper != nil {
 		c = r.cfg.Tamper(c)
 	}
-	w, wel, err := r.introduce(c, purpose)
+	w, wel, err := r.introduce(newWire(c, channel, sourceSide), purpose)
 	if err == nil {
 		_ = paced.SetDeadline(time.Time{})
 		w.ended = func() { r.meter.end(paced) }
@@ -77,10 +81,9 @@ func (r *Remote) greet(ctx context.Context, paced *pace.Conn, purpose string) (*
 }
 
 // introduce exchanges preamble, hello and welcome.
-func (r *Remote) introduce(c net.Conn, purpose string) (*wire, welcome, error) {
+func (r *Remote) introduce(w *wire, purpose string) (*wire, welcome, error) {
 	var wel welcome
-	w := newWire(c, binding{})
-	if _, err := c.Write(preamble(Version)); err != nil {
+	if _, err := w.conn.Write(preamble(Version)); err != nil {
 		return nil, wel, refused(err)
 	}
 	err := w.send(kindHello, r.epoch.Load(), 0, hello{
@@ -107,7 +110,7 @@ func (r *Remote) introduce(c net.Conn, purpose string) (*wire, welcome, error) {
 	if wel.Refused != nil {
 		return nil, wel, wel.Refused.err()
 	}
-	w.bind = r.bind
+	w.bindTo(r.cfg.Job, r.instance)
 	return w, wel, nil
 }
 

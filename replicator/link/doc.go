@@ -32,8 +32,9 @@
 //	             which has a digest of its own
 //	    72       body: JSON, or a sealed frame (Rows, Changes)
 //
-// The binding is 32 bytes made of the job and the engine's instance: a message that was meant for
-// another job or another engine fails its digest. A sequence number that was there already is a
+// The binding is 32 bytes made of what TLS knows of this connection alone (keying material, RFC 9266), of
+// who sends, and after the welcome of the job and the engine's instance: a message of another
+// connection, of the other direction, for another job or another engine fails its digest. A sequence number that was there already is a
 // replay and is ignored; one that leaves a gap, and any damage, ends the connection. Another epoch
 // than the job's is refused (invariant I11).
 //

@@ -210,7 +210,7 @@ func (s *Server) measure(ctx context.Context, w *wire, h *hello) error {
 	if err := w.send(kindWelcome, 0, 0, welcome{}); err != nil {
 		return err
 	}
-	w.bind = newBinding(h.Job, h.Instance)
+	w.bindTo(h.Job, h.Instance)
 	for {
 		_ = w.conn.SetDeadline(time.Now().Add(longestFill + silence))
 		h, body, err := w.read(nil)

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -73,11 +74,32 @@ type header struct {
 	call  uint64
 }
 
-// binding ties messages to a job and an engine instance.
+// binding ties messages to a connection, a direction on it, a job and an engine instance.
 type binding checksum.Digest
 
-func newBinding(job, instance string) binding {
-	return binding(checksum.Sum([]byte("replicator link v1\x00" + job + "\x00" + instance)))
+// channel is what both ends of a TLS connection know of it, and no other connection has.
+type channel [32]byte
+
+func newChannel(conn *tls.Conn) (c channel, err error) {
+	state := conn.ConnectionState()
+	key, err := state.ExportKeyingMaterial("EXPERIMENTAL replicator link", nil, len(c))
+	copy(c[:], key)
+	return c, err
+}
+
+// side is an end of the link, as the sender of a message.
+type side byte
+
+const (
+	sourceSide side = 's'
+	targetSide side = 't'
+)
+
+// other is the side that a side talks to.
+func (s side) other() side { return sourceSide + targetSide - s }
+
+func newBinding(c channel, from side, job, instance string) binding {
+	return binding(checksum.Sum([]byte("replicator link v1\x00" + string(c[:]) + string(rune(from)) + job + "\x00" + instance)))
 }
 
 // seal writes h and the digest of it and body into b, which has room for a header.

@@ -28,7 +28,7 @@ func seeded(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 1))
 }
 
-var testBinding = newBinding("emr", "00112233445566778899aabbccddeeff")
+var testBinding = newBinding(channel{1}, sourceSide, "emr", "00112233445566778899aabbccddeeff")
 
 // sealed is a message as it goes over the wire.
 func sealed(h header, body []byte) []byte {
@@ -78,9 +78,20 @@ func TestEveryFlippedByteOfAMessageIsFound(t *testing.T) {
 	}
 }
 
+// testWire is the target end of a connection on which stream has come.
+func testWire(stream []byte) *wire {
+	w := newWire(&readOnly{r: bytes.NewReader(stream)}, channel{1}, targetSide)
+	w.bindTo("emr", "00112233445566778899aabbccddeeff")
+	return w
+}
+
+// TestMessagesOfAnotherJobAreRefused, and those of another connection or of the other side.
 func TestMessagesOfAnotherJobAreRefused(t *testing.T) {
 	m := sealed(header{kind: kindPing, seq: 1}, nil)
-	for _, b := range []binding{newBinding("lab", "00112233445566778899aabbccddeeff"), newBinding("emr", "ff112233445566778899aabbccddeeff"), {}} {
+	for _, b := range []binding{
+		newBinding(channel{1}, sourceSide, "lab", "00112233445566778899aabbccddeeff"), newBinding(channel{1}, sourceSide, "emr", "ff112233445566778899aabbccddeeff"),
+		newBinding(channel{2}, sourceSide, "emr", "00112233445566778899aabbccddeeff"), newBinding(channel{1}, targetSide, "emr", "00112233445566778899aabbccddeeff"), {},
+	} {
 		if _, _, err := readMessage(bytes.NewReader(m), b, nil); !errors.Is(err, errDamaged) {
 			t.Errorf("error %v, want %v", err, errDamaged)
 		}
@@ -94,7 +105,7 @@ func TestReplaysAreIgnored(t *testing.T) {
 	for _, seq := range []uint64{1, 1, 2, 1, 2, 3, 3, 4} {
 		stream = append(stream, message(seq)...)
 	}
-	w := newWire(&readOnly{r: bytes.NewReader(stream)}, testBinding)
+	w := testWire(stream)
 	for want := uint64(1); want <= 4; want++ {
 		h, _, err := w.read(nil)
 		if err != nil || h.seq != want {
@@ -111,7 +122,7 @@ func TestReplaysAreIgnored(t *testing.T) {
 
 func TestGapsEndTheConnection(t *testing.T) {
 	stream := append(sealed(header{kind: kindPing, seq: 1}, nil), sealed(header{kind: kindPing, seq: 3}, nil)...)
-	w := newWire(&readOnly{r: bytes.NewReader(stream)}, testBinding)
+	w := testWire(stream)
 	if _, _, err := w.read(nil); err != nil {
 		t.Fatal(err)
 	}

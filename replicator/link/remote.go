@@ -50,7 +50,6 @@ const DefaultStreams = 4
 type Remote struct {
 	cfg      Config
 	instance string
-	bind     binding
 	meter    meter
 	gauge    gauge
 	packers  packers
@@ -103,7 +102,6 @@ func New(ctx context.Context, cfg Config) (*Remote, error) {
 		cfg: cfg, instance: hex.EncodeToString(id[:]), gone: make(chan struct{}), data: make(chan *dataConn, cfg.Streams),
 		carried: map[*wire]struct{}{}, waiting: map[uint64]*pending{}, changed: make(chan struct{}), failed: make(chan struct{}),
 	}
-	r.bind = newBinding(cfg.Job, r.instance)
 	r.gauge.init(cfg.Compress)
 	for range cfg.Streams {
 		r.data <- nil

@@ -122,6 +122,10 @@ func (s *Server) greet(ctx context.Context, raw net.Conn) (*wire, *hello, string
 		return nil, nil, "", err
 	}
 	peer := s.cfg.Identity.Peer(conn.ConnectionState())
+	channel, err := newChannel(conn)
+	if err != nil {
+		return nil, nil, "", err
+	}
 	var c net.Conn = conn
 	if s.cfg.Tamper != nil {
 		c = s.cfg.Tamper(c)
@@ -136,7 +140,7 @@ func (s *Server) greet(ctx context.Context, raw net.Conn) (*wire, *hello, string
 	if version != Version {
 		return nil, nil, "", otherVersion("the source end", version)
 	}
-	w := newWire(c, binding{}) // the hello says what the binding is
+	w := newWire(c, channel, targetSide)
 	h, body, err := w.read(nil)
 	if err != nil {
 		return nil, nil, "", err
@@ -168,7 +172,8 @@ func (s *Server) control(ctx context.Context, g *errgroup.Group, w *wire, h *hel
 		ses.detach(w)
 		return err
 	}
-	w.bind, w.patience = ses.bind, silence
+	w.bindTo(h.Job, h.Instance)
+	w.patience = silence
 	err = ses.serve(w)
 	ses.log.Info("the source end is disconnected")
 	return err
@@ -187,7 +192,7 @@ func (s *Server) carry(w *wire, h *hello) error {
 	if err := w.send(kindWelcome, 0, 0, welcome{Known: true}); err != nil {
 		return err
 	}
-	w.bind = ses.bind
+	w.bindTo(h.Job, h.Instance)
 	var err error
 	ended := make(chan struct{})
 	ok := ses.do(func(ctx context.Context) {

@@ -15,7 +15,6 @@ import (
 // session is what the server knows of one engine instance, while its connections come and go.
 type session struct {
 	job, instance string
-	bind          binding
 	end           *target.Local
 	log           *slog.Logger
 	load          load
@@ -50,7 +49,7 @@ type chunkKey struct{ table, chunk int }
 
 func newSession(job, instance string, end *target.Local, log *slog.Logger) *session {
 	s := &session{
-		job: job, instance: instance, bind: newBinding(job, instance), end: end, log: log.With("job", job),
+		job: job, instance: instance, end: end, log: log.With("job", job),
 		work: make(chan func(context.Context)), retired: make(chan struct{}), gone: make(chan struct{}),
 		since: time.Now(), conns: map[*wire]struct{}{}, calls: map[uint64]*call{},
 		views: map[uint64]target.View{}, writers: map[chunkKey]int{}, left: make(chan struct{}),

@@ -15,8 +15,11 @@ import (
 // goroutine. Reading belongs to one goroutine.
 type wire struct {
 	conn  net.Conn
-	bind  binding
 	ended func() // nil, or called when it is closed
+
+	channel   channel
+	side      side // which end this is
+	bind, out binding
 
 	in     *bufio.Reader
 	got    atomic.Int64 // bytes read, of messages that have not arrived whole as well
@@ -34,10 +37,17 @@ type wire struct {
 // readAhead is the buffer beneath message headers; bodies go past it.
 const readAhead = 16 << 10
 
-func newWire(conn net.Conn, bind binding) *wire {
-	w := &wire{conn: conn, bind: bind}
+func newWire(conn net.Conn, c channel, s side) *wire {
+	w := &wire{conn: conn, channel: c, side: s}
 	w.in = bufio.NewReaderSize(counted{conn, &w.got}, readAhead)
+	w.bindTo("", "")
 	return w
+}
+
+// bindTo says what the messages that follow are about. Nobody reads or writes meanwhile.
+func (w *wire) bindTo(job, instance string) {
+	w.bind = newBinding(w.channel, w.side.other(), job, instance)
+	w.out = newBinding(w.channel, w.side, job, instance)
 }
 
 // counted counts what is read.
@@ -88,7 +98,7 @@ func (w *wire) write(h header, body []byte) error {
 	defer w.mu.Unlock()
 	w.sent++
 	h.seq = w.sent
-	h.seal(w.head[:], w.bind, body)
+	h.seal(w.head[:], w.out, body)
 	if w.patience > 0 {
 		_ = w.conn.SetWriteDeadline(time.Now().Add(w.patience))
 	}
