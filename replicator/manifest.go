@@ -109,7 +109,7 @@ func (j *job) manifest(ctx context.Context, made bool, more []schema.Item) (*sch
 	if j.rec.Select.IsZero() { // what stands of schema public is compared by itself
 		facts.LeftOut = slices.DeleteFunc(facts.LeftOut, func(i schema.Item) bool { return ofPublic.MatchString(i.Name) })
 	}
-	return m.With(append(more, facts.LeftOut...)...), nil
+	return m.With(slices.Concat(more, facts.LeftOut, j.rec.Tablespaces.Items())...), nil
 }
 
 // ofPublic are the steps that pg_dump has for schema public, whose owner our role seldom is.

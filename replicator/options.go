@@ -31,6 +31,7 @@ type Options struct {
 	// Acknowledge is the operator's word that the losses of the manifest are known: its digest, or
 	// schema.AcknowledgeAll.
 	Acknowledge string
+	Tablespaces schema.Tablespaces // where on the target lies what lies in one of the source
 
 	Jobs      int // sessions that copy chunks; 0 is one for each processor, 4 at most
 	IndexJobs int // sessions that build indexes; 0 is like Jobs

@@ -153,7 +153,9 @@ func (j *job) dumpSchema(ctx context.Context, file string, sel schema.Selection)
 	if err != nil {
 		return nil, err
 	}
-	return schema.Entries(ctx, tools.Restore, archive)
+	entries, err = schema.Entries(ctx, tools.Restore, archive)
+	j.rec.Tablespaces.Place(entries)
+	return entries, err
 }
 
 // stepsAfterRows counts the index and constraint steps that status shows.

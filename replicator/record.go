@@ -31,7 +31,8 @@ type record struct {
 	ChunkBytes  int64            `json:"chunk_bytes"`
 	SearchPath  string           `json:"search_path"` // of the source database
 
-	LargeObjects bool `json:"large_objects,omitempty"` // they are moved
+	LargeObjects bool               `json:"large_objects,omitempty"` // they are moved
+	Tablespaces  schema.Tablespaces `json:"tablespaces,omitempty"`
 }
 
 // Names of what the store holds besides the plan and the receipts.
@@ -99,7 +100,7 @@ func newRecord(ctx context.Context, o *Options) (record, error) {
 	}
 	r := record{
 		Job: name, Created: time.Now().UTC(), Slot: o.Slot, Publication: o.Publication,
-		NoKey: o.NoKey, Select: o.Select, ChunkBytes: o.ChunkBytes, LargeObjects: o.carriesLargeObjects(),
+		NoKey: o.NoKey, Select: o.Select, ChunkBytes: o.ChunkBytes, LargeObjects: o.carriesLargeObjects(), Tablespaces: o.Tablespaces,
 		Source: withoutPassword(o.Source), Target: withoutPassword(o.Target), Link: o.Link.reach(),
 	}
 	cfg, err := pg.ParseDSN(o.Source)
@@ -173,6 +174,7 @@ func (r *record) resume(o *Options) error {
 	for _, c := range []struct{ flag, was, is string }{
 		{"job", r.Job, o.Name}, {"slot-name", r.Slot, o.Slot}, {"publication", r.Publication, o.Publication}, {"no-key", r.NoKey, o.NoKey},
 		{"large-objects", yesNo(r.LargeObjects), o.LargeObjects},
+		{"tablespace-map", r.Tablespaces.String(), o.Tablespaces.String()},
 	} {
 		byDefault := c.flag == "no-key" && c.is == "late" || c.flag == "large-objects" && c.is == "auto"
 		if c.is != "" && c.is != c.was && !byDefault {

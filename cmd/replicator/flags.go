@@ -157,6 +157,10 @@ func (s size) Set(v string) error {
 	return errors.New("not a size")
 }
 
+func defineTablespaces(f *pflag.FlagSet, to *schema.Tablespaces) {
+	f.Var(to, "tablespace-map", "where on the target lies what lies in a tablespace of the source: `OLD=NEW`, several with commas between; OLD= is the database's default")
+}
+
 // patterns is a list with commas between, which do not count within a quoted name. It may be
 // repeated.
 type patterns struct{ to *[]string }

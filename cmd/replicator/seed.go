@@ -52,6 +52,7 @@ func defineSeed(a *app, f *pflag.FlagSet) action {
 	f.StringVar(&o.Slot, "slot-name", "", "`name` of the replication slot (default derived from the database's)")
 	f.StringVar(&o.Publication, "publication", "", "`name` of the publication (default the slot's)")
 	f.StringVar(&o.Name, "job", "", "`name` of a new job, as certificates may be bound to it (default random)")
+	defineTablespaces(f, &o.Tablespaces)
 	f.StringVar(&o.Acknowledge, "acknowledge", "", "what will not be on the target as on the source is known: `digest` of the manifest, see check, or all")
 	f.Var(size{&o.LogBudget}, "log-budget", "most `bytes` of change log on this disk, as in 200GB; 0 is no limit")
 	streams, compress, rate := 0, "", ""

@@ -27,7 +27,8 @@ type Options struct {
 	NoKey       string // "late" ("" too) or "full": what becomes of tables without replica identity
 	AcceptRisk  bool   // turns risks that the operator may take on himself into notes
 
-	LargeObjects string // "yes", "no" or "auto" ("" too): whether they are moved
+	Tablespaces  schema.Tablespaces // where on the target lies what lies in one of the source
+	LargeObjects string             // "yes", "no" or "auto" ("" too): whether they are moved
 
 	PgDump     string // path; "" finds the newest
 	Dir        string // state directory of the job; "" leaves out its disk

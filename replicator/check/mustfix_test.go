@@ -288,6 +288,10 @@ func TestTablespaces(t *testing.T) {
 	if finding.Level != Must || !strings.Contains(finding.SQL, `CREATE TABLESPACE "fast"`) {
 		t.Errorf("missing tablespace: %+v", finding)
 	}
+	f.o.Tablespaces = schema.Tablespaces{"fast": ""}
+	if finding = f.check(t).find("tablespaces", Target); finding.Level != OK {
+		t.Errorf("mapped to the default: %+v", finding)
+	}
 }
 
 // noSQL are the findings that no SQL mends: they say what does.

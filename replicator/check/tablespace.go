@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"replicator/replicator/pg"
 )
@@ -24,14 +25,16 @@ func (r *run) tablespaces(ctx context.Context) error {
 	}
 	var names, sql []string
 	for _, row := range rows {
-		grant := fmt.Sprintf("GRANT CREATE ON TABLESPACE %s TO %s", pg.Ident(row[0]), r.dst.role())
-		switch may[row[0]] {
-		case "":
-			names = append(names, row[0])
-			sql = append(sql, fmt.Sprintf("CREATE TABLESPACE %s LOCATION %s", pg.Ident(row[0]), pg.Literal(row[1])), grant)
-		case "f":
-			names = append(names, row[0])
+		name := r.o.Tablespaces.Of(row[0])
+		grant := fmt.Sprintf("GRANT CREATE ON TABLESPACE %s TO %s", pg.Ident(name), r.dst.role())
+		switch {
+		case name == "" || may[name] == "t" || slices.Contains(names, name):
+		case may[name] == "f":
+			names = append(names, name)
 			sql = append(sql, grant)
+		default:
+			names = append(names, name)
+			sql = append(sql, fmt.Sprintf("CREATE TABLESPACE %s LOCATION %s", pg.Ident(name), pg.Literal(row[1])), grant)
 		}
 	}
 	if len(names) == 0 {
@@ -40,6 +43,6 @@ func (r *run) tablespaces(ctx context.Context) error {
 	}
 	r.add(Finding{ID: "tablespaces", Level: Must, Side: Target, Subject: "tablespaces", Names: names,
 		Text: "missing, or closed to the role: " + few(names), SQL: lines(sql...),
-		Hint: "the location is the source's: choose one of the target's machine"})
+		Hint: "the location is the source's: choose one of the target's machine; or place what lies there elsewhere, with --tablespace-map"})
 	return nil
 }
