@@ -131,7 +131,7 @@ func (f *finisher) predictCompare(ctx context.Context, tables []chunker.Table, c
 // counts reports whether of a table only the rows would be compared that changed since its proof.
 func (f *finisher) counts(t *chunker.Table, noted map[int]proved) bool {
 	n := noted[t.Ordinal]
-	return f.guarded && !t.Late() && n.Clean != 0 && !f.wroteSince(n.At)
+	return f.guarded && !t.Late() && n.Clean != 0 && !f.wroteSince(n.At) && !fewer(t, n.Keys)
 }
 
 // readPace is how many bytes of tables the last verification of all rows has compared a second.
