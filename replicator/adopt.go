@@ -167,7 +167,10 @@ func (a *adopter) copyRest(ctx context.Context, t *chunker.Table) error {
 	tc.shared = true
 	defer tc.release()
 	err := a.persist(ctx, "compare "+t.String(), func() error {
-		tc.release()
+		tc.release() // of an attempt before, and what it has counted
+		if err := a.discount(t); err != nil {
+			return err
+		}
 		if _, err := tc.keep(ctx, a.source); err != nil {
 			return err
 		}

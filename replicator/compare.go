@@ -86,13 +86,13 @@ func (f *finisher) Changed(ctx context.Context, t *chunker.Table, fence wal.LSN)
 }
 
 // fewer reports whether it takes less to read all rows of a table than to look so many of them up, each
-// on its own: that costs as much as reading 15 to 24 (make bench-verify, with a million). Of few nobody
+// on its own: that costs as much as reading 15 to 30 (make bench-verify, with a million), more where they are not in memory. Of few nobody
 // notices.
 func fewer(t *chunker.Table, keys int) bool {
 	return keys > lookedUp*10 && t.Rows > 0 && int64(keys)*lookupRows > t.Rows
 }
 
-const lookupRows = 16
+const lookupRows = 24
 
 // lookup is the fingerprints of rows with certain keys on both sides.
 func (f *finisher) lookup(ctx context.Context, t *chunker.Table, keys [][]byte) (src, tgt checksum.Set, err error) {
