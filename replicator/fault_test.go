@@ -170,6 +170,10 @@ func TestChangeLogDiskFull(t *testing.T) {
 	if err := syscall.Mount("tmpfs", changes, "tmpfs", syscall.MS_REMOUNT, "size=200m"); err != nil {
 		t.Fatal(err)
 	}
+	// A full log closes the gate of the catch-up.
+	if !e.awaitStatus(p.o.Dir, func(s status.Status) bool { return !s.Log.Full }) {
+		t.Fatalf("engine ended with %d once there was room:\n%s", e.code, e.out)
+	}
 	p.mustCatchup()
 	p.compare()
 }
