@@ -56,6 +56,11 @@ func TestReuseAfterLostSlot(t *testing.T) {
 				t.Fatalf("a job without its slot ended with %d:\n%s", e.code, e.out)
 			}
 			p.o.Reuse = true
+			p.exec(p.target, "INSERT INTO replicator.job (job, epoch, phase) VALUES ('other', 1, 'open')")
+			if err := replicator.Seed(t.Context(), p.o); fault.CodeOf(err) != fault.Preflight || !strings.Contains(err.Error(), "job other has opened") {
+				t.Fatalf("a re-use of a database that people have: %v", err)
+			}
+			p.exec(p.target, "DELETE FROM replicator.job WHERE job = 'other'")
 			e = startEngine(t, orders{Options: p.o})
 			e.mustReach(p.o.Dir, status.Following)
 			if !strings.Contains(e.out.String(), "table stands on the target\" table=h.still rows=3000 mended=0") {

@@ -6,15 +6,24 @@ import (
 	"strconv"
 
 	"replicator/chunker"
+	"replicator/replicator/fault"
 	"replicator/replicator/pg"
 	"replicator/replicator/schema"
 	"replicator/replicator/status"
 )
 
 // Forget implements End. The position goes back to zero, so that no change of the new stream is taken
-// for one that was applied: after a failover LSNs may come again.
+// for one that was applied: after a failover LSNs may come again. A database that another job has opened
+// is refused: people write there, and nothing of theirs is taken away.
 func (l *Local) Forget(ctx context.Context) error {
 	return l.transaction(ctx, l.plain, func(c *pg.Conn) error {
+		open, err := c.Query(ctx, "SELECT job FROM replicator.job WHERE phase = $1 LIMIT 1", string(status.Open))
+		if err != nil {
+			return err
+		}
+		if len(open) > 0 {
+			return fault.New(fault.Preflight, fmt.Errorf("job %s has opened the target database: it is no copy any more", open[0][0]), "look at --target; people may write there")
+		}
 		job := pg.Literal(l.cfg.Job)
 		return c.Exec(ctx, fmt.Sprintf(`DELETE FROM replicator.receipt WHERE job = %[1]s;
 			DELETE FROM replicator.step WHERE job = %[1]s;
