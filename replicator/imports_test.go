@@ -23,6 +23,7 @@ var layers = [][]string{
 	{"bench/cluster", "bench/proxy", "bench/measure", "bench/zoo"},
 	{"bench/clinical"},
 	{"bench/clinical/workload", "bench/peer"},
+	{"bench/wire"},
 	{"cmd/replicator", "bench/wan", "bench/verify", "bench/sizing", "bench/copy", "bench/cdc", "bench/source"},
 }
 

@@ -6,13 +6,14 @@ import (
 	"strings"
 
 	"replicator/bench/measure"
+	"replicator/bench/wire"
 )
 
 // compareMoves asks who moves the database fastest, for every rate and distance.
 func compareMoves(ctx context.Context, w *world, r *measure.Report, o options) error {
 	for _, mbit := range o.rates {
 		for _, rtt := range o.rtts {
-			l, err := w.lay(ctx, link{mbit: mbit, rtt: rtt})
+			l, err := w.lay(ctx, wire.Link{Mbit: mbit, RTT: rtt})
 			if err != nil {
 				return err
 			}
@@ -45,7 +46,7 @@ func (o options) chosen(all []subject) (some []subject) {
 }
 
 // interleave lets every subject move the database, runs times, into a group.
-func (w *world) interleave(ctx context.Context, g *measure.Group, l *link, subjects []subject, runs int) error {
+func (w *world) interleave(ctx context.Context, g *measure.Group, l *wire.Link, subjects []subject, runs int) error {
 	into := make([]*measure.Subject, len(subjects))
 	for i, s := range subjects {
 		into[i] = g.Subject(s.name, s.role, s.how)

@@ -8,6 +8,7 @@ import (
 
 	"replicator/bench/measure"
 	"replicator/bench/proxy"
+	"replicator/bench/wire"
 )
 
 // outage is a way in which a link goes away and comes back.
@@ -20,18 +21,18 @@ type outage struct {
 var outages = []outage{
 	{
 		name: "connections closed", how: "the proxy closes them, and new ones as soon as they are made",
-		begin: func(_ context.Context, m *move) error { m.link.each((*proxy.Proxy).Cut); return nil },
-		end:   func(_ context.Context, m *move) error { m.link.each((*proxy.Proxy).Resume); return nil },
+		begin: func(_ context.Context, m *move) error { m.link.Each((*proxy.Proxy).Cut); return nil },
+		end:   func(_ context.Context, m *move) error { m.link.Each((*proxy.Proxy).Resume); return nil },
 	},
 	{
 		name: "connections forgotten", how: "the proxy swallows everything and tells nobody; what it has swallowed from stays silent",
-		begin: func(_ context.Context, m *move) error { m.link.each((*proxy.Proxy).HalfOpen); return nil },
-		end:   func(_ context.Context, m *move) error { m.link.each((*proxy.Proxy).Resume); return nil },
+		begin: func(_ context.Context, m *move) error { m.link.Each((*proxy.Proxy).HalfOpen); return nil },
+		end:   func(_ context.Context, m *move) error { m.link.Each((*proxy.Proxy).Resume); return nil },
 	},
 	{
 		name: "wire unplugged", how: "ip link set down, and up again",
-		begin: func(ctx context.Context, m *move) error { return m.link.plug(ctx, "down") },
-		end:   func(ctx context.Context, m *move) error { return m.link.plug(ctx, "up") },
+		begin: func(ctx context.Context, m *move) error { return m.link.Plug(ctx, "down") },
+		end:   func(ctx context.Context, m *move) error { return m.link.Plug(ctx, "up") },
 	},
 }
 
@@ -42,7 +43,7 @@ const (
 
 // compareOutages asks how long after the link's return the stream goes on. The wards write all the time.
 func compareOutages(ctx context.Context, w *world, r *measure.Report, o options) error {
-	l, err := w.lay(ctx, link{mbit: distanceMbit, rtt: cutRTT, always: true})
+	l, err := w.lay(ctx, wire.Link{Mbit: distanceMbit, RTT: cutRTT, Always: true})
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func compareOutages(ctx context.Context, w *world, r *measure.Report, o options)
 }
 
 // interrupt follows, takes the link away for so long, and measures what its return brings.
-func (w *world) interrupt(ctx context.Context, l *link, out outage, away time.Duration) (v measure.Values, err error) {
+func (w *world) interrupt(ctx context.Context, l *wire.Link, out outage, away time.Duration) (v measure.Values, err error) {
 	m, err := w.follow(ctx, l, false)
 	if err != nil {
 		return nil, err

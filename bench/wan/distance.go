@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"replicator/bench/measure"
+	"replicator/bench/wire"
 )
 
 // distances are round trips within a town, to the next country, and across an ocean.
@@ -17,11 +18,11 @@ const distanceMbit = 100
 // compareDistances asks what a distance costs us. The proxy stands in every way, so that only its
 // delay differs.
 func compareDistances(ctx context.Context, w *world, r *measure.Report, o options) error {
-	g := r.Group("What a distance costs, over "+rateName(distanceMbit), "seconds")
-	var links []*link
+	g := r.Group("What a distance costs, over "+wire.RateName(distanceMbit), "seconds")
+	var links []*wire.Link
 	var into []*measure.Subject
 	for _, rtt := range distances {
-		l, err := w.lay(ctx, link{mbit: distanceMbit, rtt: rtt, always: true})
+		l, err := w.lay(ctx, wire.Link{Mbit: distanceMbit, RTT: rtt, Always: true})
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"replicator/bench/measure"
 	"replicator/bench/peer"
+	"replicator/bench/wire"
 )
 
 // compareDrains asks how fast a backlog in the change log is applied, over the link and in process.
@@ -14,7 +15,7 @@ import (
 // last, so that nobody's pause before a new attempt counts.
 func compareDrains(ctx context.Context, w *world, r *measure.Report, o options) error {
 	for _, mbit := range o.rates {
-		l, err := w.lay(ctx, link{mbit: mbit})
+		l, err := w.lay(ctx, wire.Link{Mbit: mbit})
 		if err != nil {
 			return err
 		}
@@ -28,7 +29,7 @@ func compareDrains(ctx context.Context, w *world, r *measure.Report, o options) 
 	return nil
 }
 
-func (w *world) interleaveDrains(ctx context.Context, g *measure.Group, l *link, o options) error {
+func (w *world) interleaveDrains(ctx context.Context, g *measure.Group, l *wire.Link, o options) error {
 	into := []*measure.Subject{
 		g.Subject("in process", measure.Reference, "seed --target"),
 		g.Subject("over the link", measure.Ours, "seed --target-host"),
@@ -53,7 +54,7 @@ func compareRates(into []*measure.Subject) {
 	}
 }
 
-func (w *world) drain(ctx context.Context, l *link, near bool, rows int64) (v measure.Values, err error) {
+func (w *world) drain(ctx context.Context, l *wire.Link, near bool, rows int64) (v measure.Values, err error) {
 	m, err := w.follow(ctx, l, near)
 	if err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func (w *world) drain(ctx context.Context, l *link, near bool, rows int64) (v me
 	}
 	share := float64(backlog.to-first) / float64(backlog.to-backlog.from)
 	v["rows_per_second"] = float64(wrote) * share / v["seconds"]
-	v["wire_share"] = v["wire_bytes"] / v["seconds"] / w.capacity[l.mbit].frames
+	v["wire_share"] = v["wire_bytes"] / v["seconds"] / w.capacity[l.Mbit].frames
 	v["wal_bytes_per_second"] = float64(backlog.to-first) / v["seconds"]
 	return v, m.same(ctx)
 }

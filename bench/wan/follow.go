@@ -7,10 +7,11 @@ import (
 
 	"replicator/bench/clinical/workload"
 	"replicator/bench/peer"
+	"replicator/bench/wire"
 )
 
 // follow starts a job, in process where near, and returns when its target follows the source.
-func (w *world) follow(ctx context.Context, l *link, near bool) (*move, error) {
+func (w *world) follow(ctx context.Context, l *wire.Link, near bool) (*move, error) {
 	m, err := w.newMove(ctx, l)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 
 	"replicator/bench/measure"
 	"replicator/bench/peer"
+	"replicator/bench/wire"
 )
 
 // subject is one way to move a database.
@@ -27,7 +28,7 @@ type subject struct {
 type move struct {
 	*world
 	*peer.Move // to a fresh database
-	link       *link
+	link       *wire.Link
 
 	// Of replicator only. In process there is neither a service nor a host at which it is reached.
 	service *peer.Daemon
@@ -40,7 +41,7 @@ type move struct {
 const targetDB = "moved"
 
 // try lets s move the database once and measures it.
-func (w *world) try(ctx context.Context, s subject, l *link) (v measure.Values, err error) {
+func (w *world) try(ctx context.Context, s subject, l *wire.Link) (v measure.Values, err error) {
 	m, err := w.newMove(ctx, l)
 	if err != nil {
 		return nil, err
@@ -63,10 +64,10 @@ func (w *world) try(ctx context.Context, s subject, l *link) (v measure.Values, 
 	return v, w.want.Differs(got, s.bare)
 }
 
-func (w *world) newMove(ctx context.Context, l *link) (m *move, err error) {
+func (w *world) newMove(ctx context.Context, l *wire.Link) (m *move, err error) {
 	m = &move{world: w, link: l, Move: &peer.Move{
-		Tool: &peer.Tool{Logs: w.logs, Join: l.join}, Source: &w.source.Server, Target: &w.target.Server, From: sourceDB, To: targetDB,
-		FromPlace: w.source.ns.place(), ToPlace: w.target.ns.place(),
+		Tool: &peer.Tool{Logs: w.logs, Join: l.Join}, Source: &w.source.Server, Target: &w.target.Server, From: sourceDB, To: targetDB,
+		FromPlace: w.source.ns.Place(), ToPlace: w.target.ns.Place(),
 	}}
 	m.watcher = &peer.Reader{Server: m.Target, DB: m.To, SQL: peer.Applied}
 	if m.Scratch, err = os.MkdirTemp(w.dir, "move-*"); err != nil {
@@ -75,7 +76,7 @@ func (w *world) newMove(ctx context.Context, l *link) (m *move, err error) {
 	if err := m.Target.Fresh(ctx, m.To); err != nil {
 		return nil, err
 	}
-	source, err := l.far(ctx, w.source.address())
+	source, err := l.Far(ctx, w.source.address())
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func (m *move) end(ctx context.Context, s subject) (err error) {
 			err = fmt.Errorf("clean up: %w", err)
 		}
 	}
-	m.link.close()
+	m.link.Close()
 	return errors.Join(err, m.Target.Drop(ctx, m.To), os.RemoveAll(m.Scratch))
 }
 
@@ -107,7 +108,7 @@ func (m *move) clock(ctx context.Context, do func(context.Context, *move) error)
 	go func() {
 		var err error
 		samples, err = measure.Follow(watch, func() (int64, error) {
-			toTarget, _, err := m.link.carried()
+			toTarget, _, err := m.link.Carried()
 			return toTarget, err
 		})
 		watched <- err
@@ -136,8 +137,8 @@ func (m *move) rows(v measure.Values, samples *measure.Samples) {
 	rate := float64(bytes) / took.Seconds()
 	v["ratio"] = raw / v["wire_bytes"]
 	v["copy_seconds"] = took.Seconds()
-	v["wire_share"] = rate / m.capacity[m.link.mbit].frames
-	v["wire_share_nominal"] = rate / (float64(m.link.mbit) * 1e6 / 8)
+	v["wire_share"] = rate / m.capacity[m.link.Mbit].frames
+	v["wire_share_nominal"] = rate / (float64(m.link.Mbit) * 1e6 / 8)
 }
 
 func (m *move) meter() peer.Meter {

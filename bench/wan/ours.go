@@ -9,10 +9,11 @@ import (
 
 	"replicator/bench/measure"
 	"replicator/bench/peer"
+	"replicator/bench/wire"
 )
 
 // serviceAddress is where replicator serve listens at the target's site.
-const serviceAddress = targetIP + ":7432"
+const serviceAddress = wire.TargetIP + ":7432"
 
 // ours is replicator over the link: serve at the target's site, seed at the source's.
 func ours() subject {
@@ -25,10 +26,10 @@ func ours() subject {
 
 // keys makes certificates for both sites.
 func (w *world) keys(ctx context.Context) error {
-	err := run(ctx, w.program, "keys", "init", "--dir", w.keyDir())
-	for role, host := range map[string]string{"source": sourceIP, "target": targetIP} {
+	err := wire.Run(ctx, w.program, "keys", "init", "--dir", w.keyDir())
+	for role, host := range map[string]string{"source": wire.SourceIP, "target": wire.TargetIP} {
 		if err == nil {
-			err = run(ctx, w.program, "keys", "issue", "--dir", w.keyDir(), "--role", role, "--host", host)
+			err = wire.Run(ctx, w.program, "keys", "issue", "--dir", w.keyDir(), "--role", role, "--host", host)
 		}
 	}
 	return err
@@ -49,14 +50,14 @@ func serve(ctx context.Context, m *move) (err error) {
 	if m.service, err = m.Start(ctx, m.ToPlace, args...); err != nil {
 		return err
 	}
-	if m.host, err = m.link.far(ctx, serviceAddress); err != nil {
+	if m.host, err = m.link.Far(ctx, serviceAddress); err != nil {
 		return err
 	}
 	return peer.Until(ctx, peer.Poll, func() (bool, error) {
 		if err := m.service.Ended(); err != nil {
 			return false, err
 		}
-		c, err := dial(ctx, m.target.ns, serviceAddress)
+		c, err := wire.Dial(ctx, m.target.ns, serviceAddress)
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			return false, nil
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"replicator/bench/wire"
 )
 
 // capacity is what the wire really carries from source to target, in bytes per second.
@@ -18,8 +20,8 @@ type capacity struct {
 const probeFor = 2 * time.Second
 
 // probe measures the capacity with a plain TCP transfer.
-func (w *wire) probe(ctx context.Context) (c capacity, err error) {
-	from, to, err := (&link{wire: w}).pipe(ctx)
+func probe(ctx context.Context, w *wire.Wire) (c capacity, err error) {
+	from, to, err := (&wire.Link{Wire: w}).Pipe(ctx)
 	if err != nil {
 		return c, err
 	}
@@ -32,7 +34,7 @@ func (w *wire) probe(ctx context.Context) (c capacity, err error) {
 		received, err = io.Copy(io.Discard, to)
 		done <- err
 	}()
-	before, _, err := w.carried()
+	before, _, err := w.Carried()
 	began := time.Now()
 	block := make([]byte, 256<<10)
 	for err == nil && time.Since(began) < probeFor && ctx.Err() == nil {
@@ -40,7 +42,7 @@ func (w *wire) probe(ctx context.Context) (c capacity, err error) {
 	}
 	err = errors.Join(err, from.Close(), <-done, ctx.Err())
 	took := time.Since(began).Seconds()
-	after, _, cerr := w.carried()
+	after, _, cerr := w.Carried()
 	if err = errors.Join(err, cerr); err != nil {
 		return c, fmt.Errorf("probe the wire: %w", err)
 	}

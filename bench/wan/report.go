@@ -7,6 +7,7 @@ import (
 
 	"replicator/bench/measure"
 	"replicator/bench/peer"
+	"replicator/bench/wire"
 )
 
 // columns of the tables.
@@ -53,7 +54,7 @@ func (w *world) describe(ctx context.Context, r *measure.Report, o options) {
 	r.Fact("servers", "shared_buffers %s, maintenance_work_mem %s, max_wal_size %s, autovacuum off, fsync %s",
 		set["shared_buffers"], set["maintenance_work_mem"], set["max_wal_size"], durable)
 	if cc, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
-		r.Fact("wire", "veth, tbf both ways, %s of queue, no segmentation offload, congestion control %s", queue, strings.TrimSpace(string(cc)))
+		r.Fact("wire", "veth, tbf both ways, %s of queue, no segmentation offload, congestion control %s", wire.Queue, strings.TrimSpace(string(cc)))
 	}
 	r.Fact("compared at the end", "rows and a hash of every table's text but unlogged ones, number of indexes and constraints; sequences and materialized views are not looked at")
 	r.Fact("copy s, wire full", "between %.0f %% and %.0f %% of the bytes that went to the target", edge*100, 100-edge*100)

@@ -9,6 +9,7 @@ import (
 
 	"replicator/bench/cluster"
 	"replicator/bench/peer"
+	"replicator/bench/wire"
 )
 
 // settings are those of the servers.
@@ -21,19 +22,19 @@ func settings() map[string]string {
 const hba = `local all         all           trust
 local replication all           trust
 host  all         all 127.0.0.1/32 trust
-host  all         all ` + sourceIP + prefix + ` trust
-host  replication all ` + sourceIP + prefix + ` trust
+host  all         all ` + wire.SourceIP + wire.Prefix + ` trust
+host  replication all ` + wire.SourceIP + wire.Prefix + ` trust
 `
 
 // site is a namespace and its server.
 type site struct {
-	ns netns
+	ns wire.Netns
 	ip string
 	peer.Server
 }
 
-func startSite(ctx context.Context, ns netns, ip string, durable bool) (*site, error) {
-	c, err := cluster.Start(ctx, cluster.Config{Version: peer.Version, Settings: settings(), HBA: hba, Durable: durable, Enter: ns.enter})
+func startSite(ctx context.Context, ns wire.Netns, ip string, durable bool) (*site, error) {
+	c, err := cluster.Start(ctx, cluster.Config{Version: peer.Version, Settings: settings(), HBA: hba, Durable: durable, Enter: ns.Enter})
 	if err != nil {
 		return nil, fmt.Errorf("start the server at %s: %w", ip, err)
 	}

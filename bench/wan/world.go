@@ -10,6 +10,7 @@ import (
 
 	"replicator/bench/measure"
 	"replicator/bench/peer"
+	"replicator/bench/wire"
 )
 
 // world is two sites, the wire between them, and what is to be moved.
@@ -18,7 +19,7 @@ type world struct {
 	dir            string // for files of tools
 	program        string // replicator
 	logs           string // directory for what tools say, or ""
-	wire           *wire
+	wire           *wire.Wire
 	source, target *site
 	capacity       map[int]capacity // by rate in Mbit/s
 
@@ -38,16 +39,16 @@ func openWorld(ctx context.Context, log *slog.Logger, o options) (w *world, err 
 	if w.dir, err = os.MkdirTemp("", "replicator-wan-*"); err != nil {
 		return w, err
 	}
-	if w.wire, err = layWire(ctx); err != nil {
+	if w.wire, err = wire.Lay(ctx); err != nil {
 		return w, fmt.Errorf("lay the wire: %w", err)
 	}
 	if err := w.keys(ctx); err != nil {
 		return w, fmt.Errorf("make certificates: %w", err)
 	}
-	if w.source, err = startSite(ctx, w.wire.source, sourceIP, !o.fast); err != nil {
+	if w.source, err = startSite(ctx, w.wire.Source, wire.SourceIP, !o.fast); err != nil {
 		return w, err
 	}
-	if w.target, err = startSite(ctx, w.wire.target, targetIP, !o.fast); err != nil {
+	if w.target, err = startSite(ctx, w.wire.Target, wire.TargetIP, !o.fast); err != nil {
 		return w, err
 	}
 	log.Info("load the source", "scale", o.scale)
@@ -78,19 +79,19 @@ const sourceDB = "clinic"
 const probes = 3
 
 // lay sets the wire's rate and returns it with a distance.
-func (w *world) lay(ctx context.Context, l link) (*link, error) {
-	l.wire = w.wire
-	if err := w.wire.shape(ctx, l.mbit); err != nil {
+func (w *world) lay(ctx context.Context, l wire.Link) (*wire.Link, error) {
+	l.Wire = w.wire
+	if err := w.wire.Shape(ctx, l.Mbit); err != nil {
 		return nil, err
 	}
-	if _, known := w.capacity[l.mbit]; !known {
+	if _, known := w.capacity[l.Mbit]; !known {
 		for range probes {
-			c, err := w.wire.probe(ctx)
+			c, err := probe(ctx, w.wire)
 			if err != nil {
 				return nil, err
 			}
-			if c.frames > w.capacity[l.mbit].frames {
-				w.capacity[l.mbit] = c
+			if c.frames > w.capacity[l.Mbit].frames {
+				w.capacity[l.Mbit] = c
 			}
 		}
 	}
@@ -110,7 +111,7 @@ func (w *world) close(ctx context.Context) error {
 		}
 	}
 	if w.wire != nil {
-		errs = append(errs, w.wire.remove(ctx))
+		errs = append(errs, w.wire.Remove(ctx))
 	}
 	return errors.Join(append(errs, os.RemoveAll(w.dir))...)
 }

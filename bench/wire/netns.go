@@ -1,4 +1,4 @@
-package main
+package wire
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"replicator/bench/peer"
 )
 
-// netns is a network namespace that ip(8) knows by name.
-type netns string
+// Netns is a network namespace that ip(8) knows by name.
+type Netns string
 
 const (
 	netnsDir    = "/run/netns"
@@ -25,19 +25,19 @@ const (
 )
 
 // makeNetns makes one whose name says which process it belongs to.
-func makeNetns(ctx context.Context, what string) (netns, error) {
-	n := netns(netnsName(os.Getpid(), what))
-	if err := run(ctx, "ip", "netns", "add", string(n)); err != nil {
+func makeNetns(ctx context.Context, what string) (Netns, error) {
+	n := Netns(netnsName(os.Getpid(), what))
+	if err := Run(ctx, "ip", "netns", "add", string(n)); err != nil {
 		return "", err
 	}
-	return n, run(ctx, "ip", "-n", string(n), "link", "set", "lo", "up")
+	return n, Run(ctx, "ip", "-n", string(n), "link", "set", "lo", "up")
 }
 
 func netnsName(pid int, what string) string { return fmt.Sprintf("%s%d-%s", netnsPrefix, pid, what) }
 
 // remove takes the namespace away, and with it the ends of its links.
-func (n netns) remove(ctx context.Context) error {
-	return run(ctx, "ip", "netns", "delete", string(n))
+func (n Netns) remove(ctx context.Context) error {
+	return Run(ctx, "ip", "netns", "delete", string(n))
 }
 
 // sweepNetns removes the namespaces of processes that are gone.
@@ -53,7 +53,7 @@ func sweepNetns(ctx context.Context) error {
 		if n, err := strconv.Atoi(pid); err != nil || alive(n) {
 			continue
 		}
-		errs = append(errs, netns(name).remove(ctx))
+		errs = append(errs, Netns(name).remove(ctx))
 	}
 	return errors.Join(errs...)
 }
@@ -63,11 +63,11 @@ func alive(pid int) bool {
 	return err == nil
 }
 
-// place is where programs run that are to run in n.
-func (n netns) place() peer.Place { return peer.Place{"ip", "netns", "exec", string(n)} }
+// Place is where programs run that are to run in n.
+func (n Netns) Place() peer.Place { return peer.Place{"ip", "netns", "exec", string(n)} }
 
-// enter puts the calling thread, which must be locked and never be used for anything else, into n.
-func (n netns) enter() error {
+// Enter puts the calling thread, which must be locked and never be used for anything else, into n.
+func (n Netns) Enter() error {
 	f, err := os.Open(filepath.Join(netnsDir, string(n)))
 	if err != nil {
 		return err
@@ -79,12 +79,12 @@ func (n netns) enter() error {
 	return nil
 }
 
-// do runs f in n. Sockets that f makes stay in n, wherever they are used.
-func (n netns) do(f func() error) error {
+// Do runs f in n. Sockets that f makes stay in n, wherever they are used.
+func (n Netns) Do(f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with its goroutine
-		err := n.enter()
+		err := n.Enter()
 		if err == nil {
 			err = f()
 		}
@@ -93,8 +93,8 @@ func (n netns) do(f func() error) error {
 	return <-done
 }
 
-// run runs a program to its end; its output becomes part of the error.
-func run(ctx context.Context, name string, args ...string) error {
+// Run runs a program to its end; its output becomes part of the error.
+func Run(ctx context.Context, name string, args ...string) error {
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))

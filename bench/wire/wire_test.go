@@ -1,4 +1,4 @@
-package main
+package wire
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 )
 
 // testWire is a wire of our own, where this process may make one.
-func testWire(t *testing.T) *wire {
+func testWire(t *testing.T) *Wire {
 	t.Helper()
 	for _, program := range []string{"ip", "tc", "ethtool"} {
 		if _, err := exec.LookPath(program); err != nil || os.Geteuid() != 0 {
@@ -22,12 +22,12 @@ func testWire(t *testing.T) *wire {
 	if err := exec.CommandContext(t.Context(), "ip", "netns", "list").Run(); err != nil {
 		t.Skip("no network namespaces here")
 	}
-	w, err := layWire(t.Context())
+	w, err := Lay(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := w.remove(context.Background()); err != nil {
+		if err := w.Remove(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -37,17 +37,17 @@ func testWire(t *testing.T) *wire {
 // TestBytesCrossTheWire sends through pipes with and without a distance, and looks at the counters.
 func TestBytesCrossTheWire(t *testing.T) {
 	w := testWire(t)
-	if err := w.shape(t.Context(), 1000); err != nil {
+	if err := w.Shape(t.Context(), 1000); err != nil {
 		t.Fatal(err)
 	}
 	sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	for _, rtt := range []time.Duration{0, 20 * time.Millisecond} {
-		l := &link{wire: w, mbit: 1000, rtt: rtt}
-		before, _, err := w.carried()
+		l := &Link{Wire: w, Mbit: 1000, RTT: rtt}
+		before, _, err := w.Carried()
 		if err != nil {
 			t.Fatal(err)
 		}
-		from, to, err := l.pipe(t.Context())
+		from, to, err := l.Pipe(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestBytesCrossTheWire(t *testing.T) {
 		if took := time.Since(began); took < rtt/2 {
 			t.Errorf("%s: took %s", l, took)
 		}
-		after, _, err := w.carried()
+		after, _, err := w.Carried()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func TestBytesCrossTheWire(t *testing.T) {
 			t.Errorf("%s: %d bytes were sent, %d counted on the wire", l, least, n)
 		}
 		_ = to.Close()
-		l.close()
+		l.Close()
 	}
 }
 
@@ -82,10 +82,10 @@ func TestSweep(t *testing.T) {
 	if err := gone.Run(); err != nil {
 		t.Fatal(err)
 	}
-	left := netns(netnsName(gone.Process.Pid, "source"))
-	used := netns(netnsName(os.Getppid(), "source"))
-	for _, n := range []netns{left, used} {
-		if err := run(t.Context(), "ip", "netns", "add", string(n)); err != nil {
+	left := Netns(netnsName(gone.Process.Pid, "source"))
+	used := Netns(netnsName(os.Getppid(), "source"))
+	for _, n := range []Netns{left, used} {
+		if err := Run(t.Context(), "ip", "netns", "add", string(n)); err != nil {
 			t.Fatal(err)
 		}
 	}
