@@ -88,12 +88,21 @@ func local(t time.Time) string { return t.Local().Format("Mon 2 Jan 15:04 MST") 
 func aboutLinks(f *Forecast, say func(string, ...any)) {
 	var parts []string
 	for _, l := range f.Links {
-		parts = append(parts, bitRate(l.Bits)+" for "+status.Seconds(l.Days*86400))
+		if l.Bits >= noLink {
+			parts = append(parts, bitRate(l.Bits)+" for "+status.Seconds(l.Days*86400))
+		}
 	}
-	if len(parts) > 0 {
-		say("A link that the rows are to be over within some time must carry: %s.", strings.Join(parts, ", "))
+	switch {
+	case len(f.Links) == 0:
+	case len(parts) == 0:
+		say("Any link is fast enough to have the rows over within half a day.")
+	default:
+		say("To have the rows over within a number of days the link must carry: %s.", strings.Join(parts, ", "))
 	}
 }
+
+// noLink is a rate that needs no mention.
+const noLink = 1e6
 
 func aboutCapacity(f *Forecast, say func(string, ...any)) {
 	if f.Capacity <= 0 {

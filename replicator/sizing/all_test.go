@@ -60,8 +60,11 @@ func TestAll(t *testing.T) {
 			}
 		}
 	}
-	if len(work.Tables) != 6 || len(work.Foreign) != 2 {
-		t.Errorf("%d tables and %d foreign keys, want 6 and 2", len(work.Tables), len(work.Foreign))
+	if n := len(work.Tables); n != 7 || len(work.Foreign) != 2 || work.Tables[n-1].Name != "large objects" || work.Tables[n-1].Bytes <= 0 {
+		t.Errorf("%d tables and %d foreign keys, want 6, large objects, and 2", len(work.Tables), len(work.Foreign))
+	}
+	if facts := r.Path.facts; facts.views <= 0 || facts.views > 1 || facts.groups != 1 || r.Path.EachTable <= 0 {
+		t.Errorf("the window: views %v s, %d groups, %v s a table", facts.views, facts.groups, r.Path.EachTable)
 	}
 	if r.Path.Indexes == 0 || r.Path.Skipped == 0 { // half(int) is the source's alone
 		t.Errorf("%d indexes built, %d skipped", r.Path.Indexes, r.Path.Skipped)

@@ -12,8 +12,12 @@ import (
 const (
 	windowSeconds = 0.4
 	windowTrips   = 10 // round trips over a link
-	tableSeconds  = 0.008
-	tableTrips    = 0.5 // tables are compared side by side
+	catalogReads  = 2  // of all tables: are they what they were, and what is new
+	// Of comparing, where no small table was there to tell.
+	tableSeconds = 0.008
+	tableTrips   = 1.0 // for each of the tables that are compared side by side
+	groupSeconds = 0.02
+	groupTrips   = 2
 )
 
 // lagSeconds is how far behind a target is when nobody is in a hurry.
@@ -29,7 +33,7 @@ func (o *Options) conclude(r *Report, now time.Time) {
 
 func (o *Options) forecast(r *Report, now time.Time) *Forecast {
 	p := r.Path
-	f := &Forecast{Seed: p.Work.Seed(), Bytes: p.Work.Bytes(), Stages: stages(r)}
+	f := &Forecast{Seed: p.Work.Seed(), Bytes: p.Work.Bytes() - p.facts.objects, Stages: stages(r)}
 	f.SeedRange = forecast.NewRange(f.Seed.Total, p.Spread)
 	f.Capacity = r.Target.Apply() * 3600
 	if r.Source != nil {
@@ -90,10 +94,18 @@ func (o *Options) finishing(r *Report) forecast.Finish {
 		rtt = r.Network.RoundTrip.P50
 	}
 	f := forecast.Finish{
-		Fixed: windowSeconds + windowTrips*rtt, Apply: r.Target.Apply(), Late: facts.late,
-		Steps: float64(facts.finish)*facts.step + float64(facts.sequences)*sequenceSeconds, Compare: p.Work.Bytes(), ScanRate: p.Compare,
-		PerTable: tableSeconds + tableTrips*rtt, Tables: facts.tables,
+		Fixed: windowSeconds + windowTrips*rtt + catalogReads*facts.catalog, Apply: r.Target.Apply(), Late: facts.late,
+		Steps: float64(facts.finish)*facts.step + float64(facts.sequences)*sequenceSeconds + facts.views, Compare: p.Work.Bytes(), ScanRate: p.Compare,
+		PerTable: p.EachTable, Tables: facts.tables,
 	}
+	if f.PerTable == 0 {
+		f.PerTable = tableSeconds + tableTrips*rtt/float64(r.Chosen.Jobs)
+	}
+	group := p.Group
+	if group == 0 {
+		group = groupSeconds + groupTrips*rtt
+	}
+	f.Fixed += float64(facts.groups) * group
 	if f.ScanRate <= 0 {
 		f.ScanRate = guessedScan
 	}

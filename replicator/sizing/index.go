@@ -213,16 +213,25 @@ const (
 
 func clamp(v float64) float64 { return min(1, max(0.05, v)) }
 
-// mostOf is the kind with the most rows, and how fast they went alone.
+// mostOf is the kind with the most rows, and how fast they went alone. One that waits for the wire tells
+// little: it has time for indexes.
 func (t *trial) mostOf() (kind Kind, rate float64) {
 	most := 0.0
-	for _, k := range t.p.Kinds {
-		if k.Bytes > most {
-			most, kind, rate = k.Bytes, k.Kind, k.Rate
+	for _, wired := range []bool{false, true} {
+		for _, k := range t.p.Kinds {
+			if t.wired[k.Kind] == wired && k.Bytes > most {
+				most, kind, rate = k.Bytes, k.Kind, k.Rate
+			}
+		}
+		if most > leastMoved {
+			break
 		}
 	}
 	return kind, rate
 }
+
+// leastMoved is from how many bytes a kind tells how the copy goes.
+const leastMoved = 4 << 20
 
 // indexSeconds reckons what the indexes of the whole table take: a sort is n log n. Those that were not
 // built cost what others do by row.

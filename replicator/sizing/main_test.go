@@ -86,6 +86,8 @@ INSERT INTO stay SELECT i % 8000 + 1, '2000-01-01'::date + i FROM generate_serie
 CREATE TABLE nokey (a text, b int);
 INSERT INTO nokey SELECT '` + canary + `', i FROM generate_series(1, 500) i;
 CREATE TABLE nobody (id int PRIMARY KEY, v text);
+CREATE MATERIALIZED VIEW by_device AS SELECT device, count(*) FROM reading GROUP BY device;
+SELECT lo_from_bytea(0, decode(repeat('00ff', 200000), 'hex'));
 CREATE TABLE "Odd "" name" (id int PRIMARY KEY, "a, b" text, g int GENERATED ALWAYS AS (id * 2) STORED);
 INSERT INTO "Odd "" name" SELECT i, '` + canary + `' FROM generate_series(1, 100) i;
 CREATE SEQUENCE numbers`

@@ -53,6 +53,7 @@ func (m *mover) close() {
 // moved is what went through.
 type moved struct {
 	bytes, rows float64
+	packed      float64 // of bytes, over a link
 	chunks      int
 	seconds     float64 // from the beginning to the last commit, or to the end of the time
 	slices      []float64
@@ -67,11 +68,13 @@ func (m moved) rate() float64 {
 
 // done is a chunk that is committed, or as much of one as there was when the time was over.
 type done struct {
-	at    float64
-	bytes int64
-	rows  int64
-	part  bool
+	at float64
+	amount
+	part bool
 }
+
+// amount is how much went through.
+type amount struct{ bytes, rows, packed int64 }
 
 // move moves pieces until there are none left or stop says so. What is under way then is finished, but
 // not for longer than limit: on a slow line a chunk takes its time, and what of it is out says as much.
@@ -96,7 +99,7 @@ func (m *mover) move(ctx context.Context, next func() (piece, bool), into int, l
 					m.sessions <- conn
 					return nil
 				}
-				n, rows, err := m.one(gctx, conn, p, into)
+				n, err := m.one(gctx, conn, p, into)
 				if skip(err) {
 					continue
 				}
@@ -106,7 +109,7 @@ func (m *mover) move(ctx context.Context, next func() (piece, bool), into int, l
 					}
 				}
 				mu.Lock()
-				list = append(list, done{time.Since(began).Seconds(), n, rows, err != nil})
+				list = append(list, done{time.Since(began).Seconds(), n, err != nil})
 				mu.Unlock()
 			}
 			return nil
@@ -126,6 +129,7 @@ func sum(list []done) (m moved) {
 		}
 		m.bytes += float64(d.bytes)
 		m.rows += float64(d.rows)
+		m.packed += float64(d.packed)
 		m.seconds = max(m.seconds, d.at)
 	}
 	if m.chunks < 4*slicesOf || m.seconds == 0 {
@@ -165,7 +169,7 @@ func (m *mover) session(ctx context.Context) (*pg.Conn, error) {
 }
 
 // one moves a chunk. The session is given back before the commit.
-func (m *mover) one(ctx context.Context, conn *pg.Conn, p piece, into int) (bytes, rows int64, err error) {
+func (m *mover) one(ctx context.Context, conn *pg.Conn, p piece, into int) (n amount, err error) {
 	given := false
 	give := func() {
 		if !given {
@@ -180,30 +184,43 @@ func (m *mover) one(ctx context.Context, conn *pg.Conn, p piece, into int) (byte
 	defer give()
 	st := m.tables[p.table.OID]
 	if st == nil {
-		return 0, 0, fmt.Errorf("no scratch table for %s", p.table)
+		return n, fmt.Errorf("no scratch table for %s", p.table)
 	}
 	t := &st.as[into]
 	c := &chunker.Chunk{Table: t.Ordinal, Ordinal: m.number(), Kind: chunker.Whole}
-	w, err := m.end.Chunk(ctx, t, c, false)
+	cw, err := m.end.Chunk(ctx, t, c, false)
 	if err != nil {
-		return 0, 0, err
+		return n, err
 	}
-	defer w.Abort()
+	defer cw.Abort()
+	w := &weighed{ChunkWriter: cw}
 	s := target.NewSealer(ctx, w)
 	reading, err := chunker.Read(ctx, conn, p.table, p.chunk, "", source.LockTimeout, s)
-	if err = errors.Join(err, s.Close()); err != nil {
-		return s.Bytes(), 0, err
+	err = errors.Join(err, s.Close())
+	if n = (amount{s.Bytes(), reading.Rows, w.bytes}); err != nil {
+		return n, err
 	}
 	if err := chunker.AwaitFlush(ctx, conn, reading.Flush); err != nil {
-		return 0, 0, fault.New(fault.Source, err, "")
+		return n, fault.New(fault.Source, err, "")
 	}
 	give()
 	r := chunker.Receipt{Table: t.Ordinal, Chunk: c.Ordinal, Rows: reading.Rows, Bytes: s.Bytes(), Digest: s.Digest(), Snapshot: reading.Snapshot}
 	if err := w.Commit(ctx, r); err != nil {
-		return s.Bytes(), 0, err
+		return n, err
 	}
-	st.got(into, p, s.Bytes(), reading.Rows)
-	return s.Bytes(), reading.Rows, nil
+	st.got(into, p, n.bytes, n.rows, n.packed)
+	return n, nil
+}
+
+// weighed counts the bytes of frames. It belongs to the goroutine that seals, until that has ended.
+type weighed struct {
+	target.ChunkWriter
+	bytes int64
+}
+
+func (w *weighed) Write(ctx context.Context, frame []byte) error {
+	w.bytes += int64(len(frame))
+	return w.ChunkWriter.Write(ctx, frame)
 }
 
 func (m *mover) number() int {

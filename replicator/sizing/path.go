@@ -39,14 +39,16 @@ type trial struct {
 	kinds  map[Kind][]*chunker.Table // those that take part
 	pieces map[Kind]*pieces
 	rates  map[Kind]float64
-	chunk  float64 // seconds of one, beyond its bytes
+	wired  map[Kind]bool // those that the wire held up
+	chunk  float64       // seconds of one, beyond its bytes
 	built  *indexCosts
 	slices []float64 // speeds of parts of the copy, relative to its mean
 }
 
 // measurePath moves samples of the tables through the whole pipeline.
 func (o *Options) measurePath(ctx context.Context, c *catalog, s *scratch, r *Report, span time.Duration) error {
-	t := &trial{o: o, c: c, s: s, p: &Path{}, kinds: map[Kind][]*chunker.Table{}, pieces: map[Kind]*pieces{}, rates: map[Kind]float64{}}
+	t := &trial{o: o, c: c, s: s, p: &Path{}, kinds: map[Kind][]*chunker.Table{}, pieces: map[Kind]*pieces{},
+		rates: map[Kind]float64{}, wired: map[Kind]bool{}}
 	r.Path = t.p
 	clock := startClock()
 	o.Tell("the path: schema")
@@ -58,6 +60,7 @@ func (o *Options) measurePath(ctx context.Context, c *catalog, s *scratch, r *Re
 	if err := t.copyKinds(ctx, part(copyShare)); err != nil {
 		return err
 	}
+	t.weigh(r)
 	o.Tell("the path: indexes")
 	if err := t.buildIndexes(ctx, part(indexShare)); err != nil {
 		return err
@@ -70,11 +73,14 @@ func (o *Options) measurePath(ctx context.Context, c *catalog, s *scratch, r *Re
 	if err := t.compare(ctx, part(compareShare)); err != nil {
 		return err
 	}
+	if err := t.compareSmall(ctx); err != nil {
+		return err
+	}
 	t.p.CPU = clock.busy()
 	if err := t.work(ctx, r); err != nil {
 		return err
 	}
-	return t.finish(ctx)
+	return t.finish(ctx, r)
 }
 
 // prepare does what a seed does before rows come, as far as nothing is made by it, and times that.
@@ -145,7 +151,6 @@ func (t *trial) copyKinds(ctx context.Context, span time.Duration) error {
 			rate = r
 		}
 	}
-	t.weigh()
 	return nil
 }
 
@@ -171,7 +176,7 @@ func (t *trial) copyKind(ctx context.Context, k Kind, tables []*chunker.Table, s
 	if t.s.remote != nil {
 		t.wire()
 	}
-	t.p.Kinds = append(t.p.Kinds, KindPath{Kind: k, Tables: len(tables), Chunks: got.chunks, Bytes: got.bytes, Rate: got.rate()})
+	t.p.Kinds = append(t.p.Kinds, KindPath{Kind: k, Tables: len(tables), Chunks: got.chunks, Bytes: got.bytes, Packed: t.overLink(got.packed), Rate: got.rate()})
 	t.p.Bytes += got.bytes
 	t.p.Seconds += got.seconds
 	if mean := got.rate() * got.seconds / slicesOf; mean > 0 {
@@ -182,56 +187,19 @@ func (t *trial) copyKind(ctx context.Context, k Kind, tables []*chunker.Table, s
 	return got, nil
 }
 
-// weigh turns what was moved into a cost of a chunk and a rate of bytes for each kind. Small tables are
-// mostly the former, large ones the latter; two rounds are enough for the two to agree.
-func (t *trial) weigh() {
-	seconds := func(k KindPath) float64 { return over(k.Bytes, k.Rate) }
-	for range 2 {
-		for i := range t.p.Kinds {
-			k := &t.p.Kinds[i]
-			s := seconds(*k)
-			if k.Kind == Small {
-				large := t.best()
-				if k.Chunks > 0 && large > 0 {
-					t.chunk = max(0, s-over(k.Bytes, large)) / float64(k.Chunks)
-				}
-				continue
-			}
-			// No more than half of the time can have gone into chunks: else the sample says nothing of bytes.
-			if s = max(s/2, s-t.chunk*float64(k.Chunks)); s > 0 {
-				t.rates[k.Kind] = k.Bytes / s
-			}
-		}
-	}
-	if best := t.best(); best > 0 {
-		t.rates[Small] = best
-	} else {
-		for _, k := range t.p.Kinds { // nothing but small tables: their rate has everything in it
-			t.rates[k.Kind] = k.Rate
-		}
-	}
-}
-
-// best is the rate of the large kinds, weighted by what was moved.
-func (t *trial) best() float64 {
-	var bytes, seconds float64
-	for _, k := range t.p.Kinds {
-		if r := t.rates[k.Kind]; k.Kind != Small && r > 0 {
-			bytes += k.Bytes
-			seconds += k.Bytes / r
-		} else if k.Kind != Small {
-			bytes += k.Bytes
-			seconds += over(k.Bytes, k.Rate)
-		}
-	}
-	return over(bytes, seconds)
-}
-
 func over(n, rate float64) float64 {
 	if n <= 0 || rate <= 0 {
 		return 0
 	}
 	return n / rate
+}
+
+// overLink is n where rows go over a link, and 0 where the frames are opened where they were made.
+func (t *trial) overLink(n float64) float64 {
+	if t.s.remote == nil {
+		return 0
+	}
+	return n
 }
 
 // wire keeps what the link says of itself: it says so once a second.

@@ -161,21 +161,23 @@ type RowPoint struct {
 
 // Path is the whole pipeline at work.
 type Path struct {
-	Kinds    []KindPath    `json:"kinds"`
-	Bytes    float64       `json:"bytes"` // of rows, moved
-	Seconds  float64       `json:"seconds"`
-	Rate     float64       `json:"bytes_per_second"` // of all rows of the database, kinds weighted
-	Wire     float64       `json:"wire_bytes_per_second,omitempty"`
-	Level    string        `json:"level,omitempty"`
-	Stage    string        `json:"limiting_stage"`
-	Compare  float64       `json:"compare_bytes_per_second"` // of comparing, both sides at once
-	Indexes  int           `json:"indexes"`                  // built, of the sample
-	Skipped  int           `json:"indexes_skipped"`          // that cannot be made in a scratch schema; reckoned by rows
-	Prepared float64       `json:"prepare_seconds"`
-	Work     forecast.Work `json:"work"`
-	Spread   float64       `json:"spread"`
-	Sampled  float64       `json:"sampled_share"` // of all rows
-	CPU      float64       `json:"processors_busy"`
+	Kinds     []KindPath    `json:"kinds"`
+	Bytes     float64       `json:"bytes"` // of rows, moved
+	Seconds   float64       `json:"seconds"`
+	Rate      float64       `json:"bytes_per_second"` // of all rows of the database, kinds weighted
+	Wire      float64       `json:"wire_bytes_per_second,omitempty"`
+	Level     string        `json:"level,omitempty"`
+	Stage     string        `json:"limiting_stage"`
+	Compare   float64       `json:"compare_bytes_per_second"`        // of comparing, both sides at once
+	EachTable float64       `json:"compare_table_seconds,omitempty"` // that comparing a table costs beyond its rows
+	Group     float64       `json:"compare_group_seconds,omitempty"` // and a group of them under one snapshot
+	Indexes   int           `json:"indexes"`                         // built, of the sample
+	Skipped   int           `json:"indexes_skipped"`                 // that cannot be made in a scratch schema; reckoned by rows
+	Prepared  float64       `json:"prepare_seconds"`
+	Work      forecast.Work `json:"work"`
+	Spread    float64       `json:"spread"`
+	Sampled   float64       `json:"sampled_share"` // of all rows
+	CPU       float64       `json:"processors_busy"`
 
 	facts facts
 }
@@ -186,15 +188,20 @@ type KindPath struct {
 	Tables int     `json:"tables"`
 	Chunks int     `json:"chunks"` // moved
 	Bytes  float64 `json:"bytes"`
+	Packed float64 `json:"packed_bytes,omitempty"` // of them on the wire
 	Rate   float64 `json:"bytes_per_second"`
 }
 
 // facts are what the forecast must know beside rates.
 type facts struct {
 	late      float64 // seconds of the tables that are copied at the fence
+	views     float64 // seconds of materialized views, which are filled there
+	objects   float64 // bytes of large objects
 	sequences int
 	finish    int // steps of the window
 	tables    int
+	catalog   float64 // seconds of reading the catalog
+	groups    int     // that tables are compared in
 	step      float64 // seconds of one empty step
 	sums      float64 // bytes of all fingerprints
 }

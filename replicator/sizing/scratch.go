@@ -28,6 +28,7 @@ type scratchTable struct {
 	mu     sync.Mutex
 	bytes  [twice]float64 // moved
 	rows   [twice]float64
+	packed float64        // of all, over a link
 	chunks [twice]float64 // as part of all: the sum of one over the number of chunks of each cut
 }
 
@@ -46,11 +47,12 @@ func (ix scratchIndex) method() string {
 }
 
 // got counts a chunk.
-func (t *scratchTable) got(into int, p piece, bytes, rows int64) {
+func (t *scratchTable) got(into int, p piece, bytes, rows, packed int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.bytes[into] += float64(bytes)
 	t.rows[into] += float64(rows)
+	t.packed += float64(packed)
 	t.chunks[into] += 1 / float64(p.of)
 }
 
@@ -63,6 +65,16 @@ func (t *scratchTable) whole() (bytes, rows float64, ok bool) {
 		return 0, 0, false
 	}
 	return (t.bytes[0] + t.bytes[1]) / part, (t.rows[0] + t.rows[1]) / part, true
+}
+
+// packing is how many packed bytes there are for a byte of rows; ok is false where none went over a link.
+func (t *scratchTable) packing() (part float64, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.bytes[0] + t.bytes[1]; n > 0 && t.packed > 0 {
+		return t.packed / n, true
+	}
+	return 0, false
 }
 
 // scratchTables reads how the tables look and makes theirs on the target, without rows.

@@ -24,8 +24,9 @@ type catalog struct {
 	tables []chunker.Table
 	kinds  map[Kind][]*chunker.Table
 	late   []chunker.Table
-	name   string // of the database
-	path   string // search_path
+	name   string        // of the database
+	path   string        // search_path
+	took   time.Duration // to read what tables there are
 }
 
 // openSource connects and reads the catalog.
@@ -51,12 +52,14 @@ func (c *catalog) read(ctx context.Context, o *Options) (err error) {
 	if c.path, err = c.db.SearchPath(ctx); err != nil {
 		return err
 	}
+	began := time.Now()
 	if c.tables, err = schema.Tables(ctx, c.conn, o.Select); err != nil {
 		if fault.CodeOf(err) == fault.Unexpected {
 			err = fault.New(fault.Source, fmt.Errorf("read the source's catalog: %w", err), "")
 		}
 		return err
 	}
+	c.took = time.Since(began)
 	if len(c.tables) == 0 {
 		return fault.New(fault.Preflight, errors.New("no table is selected on the source"), "look at --table, --schema and the rights of the role")
 	}

@@ -3,6 +3,7 @@ package sizing
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"replicator/replicator/fault"
 	"replicator/replicator/schema"
 	"replicator/replicator/sizing/forecast"
+	"replicator/replicator/verify"
 )
 
 // What a seed takes before rows come beside what is measured: its state directory, the publication,
@@ -24,7 +26,6 @@ func (t *trial) work(ctx context.Context, r *Report) error {
 	w.Path.Chunk = t.chunk
 	late := forecast.Work{Path: w.Path}
 	sums := 0.0
-	t.bound(r)
 	rows := map[uint32]float64{}
 	var sampled float64
 	for i := range t.c.tables {
@@ -42,16 +43,18 @@ func (t *trial) work(ctx context.Context, r *Report) error {
 		}
 	}
 	total := w.Bytes()
+	objects, err := t.objects(ctx)
+	if err != nil {
+		return err
+	}
+	if objects.Bytes > 0 {
+		w.Tables = append(w.Tables, objects)
+	}
 	if total > 0 {
 		t.p.Sampled = min(1, sampled/total)
 	}
-	seconds := 0.0
-	for i := range w.Tables {
-		seconds += w.CopySeconds(&w.Tables[i])
-	}
-	t.p.Rate = over(total, seconds)
-	t.p.Spread = forecast.Spread(t.slices)
-	var err error
+	t.p.Rate = over(total, w.CopySeconds())
+	t.p.Spread = math.Hypot(forecast.Spread(t.slices), forecast.Stretch(t.p.Sampled))
 	if w.Foreign, err = t.foreignSeconds(ctx, rows, foreignSpan); err != nil {
 		return err
 	}
@@ -62,45 +65,21 @@ func (t *trial) work(ctx context.Context, r *Report) error {
 	if r.Source != nil {
 		w.Changes = r.Source.Changes.Rows / 3600
 	}
-	t.p.facts = facts{late: late.Seed().Total, finish: steps.finish, tables: len(t.c.tables), step: t.built.empty, sums: sums}
+	t.p.facts = facts{objects: objects.Bytes, late: late.Seed().Total + float64(len(late.Tables))*t.built.empty, finish: steps.finish, tables: len(t.c.tables), groups: t.groups(), step: t.built.empty, sums: sums}
 	return nil
+}
+
+// groups is into how many groups a verification cuts the tables.
+func (t *trial) groups() int {
+	list := make([]*chunker.Table, len(t.c.tables))
+	for i := range t.c.tables {
+		list[i] = &t.c.tables[i]
+	}
+	return len(verify.Groups(list))
 }
 
 // sumBytes is a bucket of a fingerprint on the wire.
 const sumBytes = 40
-
-// bound keeps rates within what the wire carries: the buffers on the way take in what a short sample
-// brings, and say nothing of a long copy.
-func (t *trial) bound(r *Report) {
-	if r.Network == nil || r.Network.Wire <= 0 || r.Source == nil {
-		return
-	}
-	for k, rate := range t.rates {
-		ratio := kindRatio(r.Source, k)
-		if ratio == 0 {
-			ratio = packed(r)
-		}
-		if most := r.Network.Wire * ratio; most > 0 && rate > most {
-			t.rates[k] = most
-		}
-	}
-}
-
-// kindRatio is what rows of a kind pack to at best, 0 where none were packed.
-func kindRatio(s *Source, k Kind) float64 {
-	var raw, packed float64
-	for _, p := range s.Packing {
-		best := 0.0
-		for _, l := range p.Levels {
-			best = max(best, l.Ratio)
-		}
-		if p.Kind == k && best > 0 {
-			raw += float64(p.Bytes)
-			packed += float64(p.Bytes) / best
-		}
-	}
-	return over(raw, packed)
-}
 
 // foreignSpan bounds the joins.
 const foreignSpan = 10 * time.Second
@@ -122,7 +101,7 @@ func (t *trial) table(table *chunker.Table) (forecast.Table, float64) {
 	if rate == 0 {
 		rate = t.best()
 	}
-	out := forecast.Table{Name: table.String(), Bytes: bytes, Rate: rate,
+	out := forecast.Table{Name: table.String(), Bytes: bytes, Packed: bytes * t.packing(st, k), Rate: rate,
 		Chunks: int(max(1, (table.Bytes+chunker.DefaultBytes/2)/chunker.DefaultBytes))}
 	out.Steps, out.Unique, out.After = t.indexSeconds(table, st, rows)
 	return out, rows
@@ -193,14 +172,4 @@ func (t *trial) planIn(ctx context.Context, archive string) (*schema.Work, error
 		return nil, err
 	}
 	return schema.Plan(entries, t.c.tables, facts)
-}
-
-// finish asks what the window has to do beside rows.
-func (t *trial) finish(ctx context.Context) error {
-	n, err := t.c.conn.Value(ctx, "SELECT count(*) FROM pg_sequences WHERE schemaname NOT IN ('pg_catalog', 'information_schema')")
-	if err != nil {
-		return fault.New(fault.Source, err, "")
-	}
-	t.p.facts.sequences = int(number(n))
-	return nil
 }

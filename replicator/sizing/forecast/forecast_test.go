@@ -60,9 +60,67 @@ func TestChunksCost(t *testing.T) {
 	near(t, "copy", w.Seed().Copy, 6)
 }
 
+// wired is alone with a wire.
+func wired(rate float64, sessions int) Path {
+	p := alone
+	p.Wire, p.Sessions = rate, sessions
+	return p
+}
+
+// TestWireOrRest: a table that packs to nothing is read while another, which does not pack, fills the wire.
+func TestWireOrRest(t *testing.T) {
+	w := Work{Path: wired(10, 2), Tables: []Table{
+		{Bytes: 1000, Packed: 1000, Rate: 100, Chunks: 1}, // 100 s of the wire, 10 s of the rest
+		{Bytes: 4000, Packed: 0, Rate: 100, Chunks: 4},    // 40 s of the rest
+	}}
+	near(t, "two sessions", w.Seed().Copy, 100)
+	near(t, "by sums", w.CopySeconds(), 100)
+	w.Path.Sessions = 1
+	near(t, "one after another", w.Seed().Copy, 140)
+	w.Path.Wire = 1000
+	w.Path.Sessions = 2
+	near(t, "the rest limits", w.Seed().Copy, 50)
+	w.Path.Alone = 0.5
+	near(t, "one session reaches half", w.Seed().Copy, 60) // the last chunk is alone
+}
+
+// TestWireIsNotDisturbed: indexes beside a copy that waits for the wire cost it nothing.
+func TestWireIsNotDisturbed(t *testing.T) {
+	p := Path{IndexJobs: 1, Speedup: 1, CopyBeside: 0.5, IndexBeside: 0.5, Wire: 1, Sessions: 1}
+	w := Work{Path: p, Tables: []Table{
+		{Bytes: 10, Packed: 10, Rate: 100, Steps: []float64{6}},
+		{Bytes: 20, Packed: 20, Rate: 100},
+	}}
+	s := w.Seed()
+	near(t, "copy", s.Copy, 30)
+	near(t, "index", s.Index, 0)
+	w.Tables[1].Bytes = 2000 // 20 s of either: the copy needs all of the rest, and loses half of it
+	if s := w.Seed(); s.Copy < 35 {
+		t.Errorf("copy %v beside an index that takes half of it", s.Copy)
+	}
+}
+
+// TestOneStreamDoesNotFillTheWire: the last chunk has no more of it than one stream gets.
+func TestOneStreamDoesNotFillTheWire(t *testing.T) {
+	w := Work{Path: wired(10, 2), Tables: []Table{{Bytes: 100, Packed: 100, Chunks: 3, Rate: 1e6}}}
+	near(t, "filled by one", w.Seed().Copy, 10)
+	w.Path.OneStream = 0.5
+	near(t, "filled by two", w.Seed().Copy, 100.0/3*2/10+100.0/3/5)
+}
+
+func TestDivide(t *testing.T) {
+	need, speeds := []float64{1, 2, 4}, []float64{0.1, 1, 1}
+	divide(1, need, speeds)
+	near(t, "what wants little has it", speeds[0], 0.1)
+	near(t, "the same share", need[1]*speeds[1], 0.45)
+	near(t, "the same share", need[2]*speeds[2], 0.45)
+	divide(9, need, speeds)
+	near(t, "nothing to divide", speeds[2], 0.45/4)
+}
+
 func TestCatchUp(t *testing.T) {
 	w := Work{Path: alone, Tables: []Table{{Bytes: 1000, Rate: 10}}, Changes: 100, Apply: 1100}
-	near(t, "catch up", w.Seed().CatchUp, 10)
+	near(t, "catch up", w.Seed().CatchUp, 5) // 100 s of changes, half of them in chunks that were read later
 	w.Apply = 90
 	if s := w.Seed(); !s.Behind || s.CatchUp != 0 {
 		t.Errorf("a source that is faster than apply: %+v", s)
@@ -96,6 +154,8 @@ func TestRange(t *testing.T) {
 	near(t, "never surer than a sample is", NewRange(100, 0).P95, 100*(1+p95*leastSpread))
 	near(t, "spread", Spread([]float64{8, 10, 12}), 0.2/math.Sqrt(3))
 	near(t, "spread of too little", Spread([]float64{8, 12}), 0)
+	near(t, "stretched a hundred times", Stretch(0.01), 0.1)
+	near(t, "not stretched", Stretch(1)+Stretch(0), 0)
 	near(t, "median", Quantile([]float64{5, 1, 3}, 0.5), 3)
 }
 

@@ -3,9 +3,10 @@ package forecast
 // Table is what a seed does for one table.
 type Table struct {
 	Name   string    `json:"name"`
-	Bytes  float64   `json:"bytes"` // that COPY will give
+	Bytes  float64   `json:"bytes"`                  // that COPY will give
+	Packed float64   `json:"packed_bytes,omitempty"` // of them on the wire, where there is one
 	Chunks int       `json:"chunks"`
-	Rate   float64   `json:"bytes_per_second"`
+	Rate   float64   `json:"bytes_per_second"`         // where no wire holds them up, all sessions at work
 	Steps  []float64 `json:"step_seconds,omitempty"`   // indexes as it completes, each alone
 	After  float64   `json:"after_seconds,omitempty"`  // once they are there: its statistics
 	Unique []float64 `json:"unique_seconds,omitempty"` // indexes that wait for the consistent point
@@ -13,7 +14,11 @@ type Table struct {
 
 // Path is how the parts of the engine get along with each other.
 type Path struct {
-	Chunk       float64 `json:"chunk_seconds"` // that a chunk costs beyond its bytes, all sessions at work
+	Sessions    int     `json:"sessions"`                        // that read chunks; 0 is one
+	Chunk       float64 `json:"chunk_seconds"`                   // that a chunk costs beyond its bytes, all sessions at work
+	Wire        float64 `json:"wire_bytes_per_second,omitempty"` // what the wire carries; 0: there is none
+	Alone       float64 `json:"one_session"`                     // part of the rate of all sessions that one reaches; 0 is all of it
+	OneStream   float64 `json:"one_stream"`                      // part of the wire that one chunk on its way fills; 0 is all of it
 	IndexJobs   int     `json:"index_jobs"`
 	Speedup     float64 `json:"index_speedup"` // 1 to IndexJobs
 	CopyBeside  float64 `json:"copy_beside"`   // speed of the copy while IndexJobs steps run, 0 to 1
@@ -46,7 +51,7 @@ type Seed struct {
 func (w *Work) Seed() Seed {
 	s := Seed{Prepare: w.Prepare}
 	s.Copy, s.Index = w.simulate()
-	s.CatchUp, s.Behind = catchUp(s.Copy+s.Index, w.Changes, w.Apply)
+	s.CatchUp, s.Behind = catchUp(s.Copy*due+s.Index, w.Changes, w.Apply)
 	var unique []float64
 	for i := range w.Tables {
 		unique = append(unique, w.Tables[i].Unique...)
@@ -55,6 +60,10 @@ func (w *Work) Seed() Seed {
 	s.Total = s.Prepare + s.Copy + s.Index + s.CatchUp + s.Constrain
 	return s
 }
+
+// due is the part of what changes during the copy that has to be applied after it: a chunk that is read
+// later than the change has it already, and chunks are read one after another.
+const due = 0.5
 
 // catchUp is how long a backlog of span seconds takes, with what comes meanwhile.
 func catchUp(span, changes, apply float64) (seconds float64, behind bool) {
@@ -67,13 +76,27 @@ func catchUp(span, changes, apply float64) (seconds float64, behind bool) {
 	return span * changes / (apply - changes), false
 }
 
-// CopySeconds is what a table takes of the copy while nothing runs beside it.
-func (w *Work) CopySeconds(t *Table) float64 {
-	s := float64(t.Chunks) * w.Path.Chunk
-	if t.Rate > 0 {
-		s += t.Bytes / t.Rate
+// CopySeconds is what the copy takes with nothing beside it: what holds it up more, the wire or all the
+// rest. Chunks of several tables are on their way at once, so one table waits for the wire while another is read.
+func (w *Work) CopySeconds() float64 {
+	var local, wire float64
+	for i := range w.Tables {
+		l, c := w.chunk(&w.Tables[i])
+		n := float64(max(1, w.Tables[i].Chunks))
+		local += n * l
+		wire += n * c
 	}
-	return s
+	return max(local, wire)
+}
+
+// chunk is what one chunk of a table takes, in seconds of everything but the wire, and of the wire.
+func (w *Work) chunk(t *Table) (local, wire float64) {
+	n := float64(max(1, t.Chunks))
+	local = over(t.Bytes/n, t.Rate)
+	if t.Chunks > 0 {
+		local += w.Path.Chunk
+	}
+	return local, over(t.Packed/n, w.Path.Wire)
 }
 
 // Bytes is what COPY will give of all tables.

@@ -2,12 +2,12 @@ package forecast
 
 import "math"
 
-// simulate runs copy and indexes beside each other as the engine does: tables are copied one after
-// another, the steps of those that are complete wait in line. It returns when the copy ends and how
-// much longer the steps take.
+// simulate runs copy and indexes beside each other as the engine does: sessions take the chunks of one
+// table after another, the steps of tables that are complete wait in line. It returns when the copy ends
+// and how much longer the steps take.
 func (w *Work) simulate() (copied, rest float64) {
-	r := &run{w: w, left: make([]int, len(w.Tables))}
-	for r.next(); r.copying || len(r.running) > 0; r.next() {
+	r := &run{w: w, left: make([]int, len(w.Tables)), open: make([]int, len(w.Tables))}
+	for r.next(); len(r.chunks)+len(r.running) > 0; r.next() {
 		r.advance()
 	}
 	return r.copied, r.at - r.copied
@@ -17,13 +17,21 @@ func (w *Work) simulate() (copied, rest float64) {
 type run struct {
 	w       *Work
 	at      float64
-	copied  float64 // when the copy ended
-	table   int     // being copied, or the next one
-	copying bool
-	copy    float64 // seconds of it that are left, as alone
+	copied  float64 // when the last table so far was complete
+	table   int     // whose chunks are taken next
+	taken   int     // chunks of it that were
+	chunks  []chunk // on their way
+	open    []int   // by table: chunks on their way
 	waiting []step
 	running []step
 	left    []int // by table: steps that have not ended
+}
+
+// chunk is one on its way.
+type chunk struct {
+	table       int
+	left        float64 // part of it, 1 to 0
+	local, wire float64 // seconds, had it everything for itself
 }
 
 // step is an index, or what follows the indexes of its table.
@@ -35,11 +43,18 @@ type step struct {
 
 // next starts whatever can start.
 func (r *run) next() {
-	for !r.copying && r.table < len(r.w.Tables) {
-		r.copy = r.w.CopySeconds(&r.w.Tables[r.table])
-		r.copying = r.copy > 0
-		if !r.copying {
-			r.complete()
+	for len(r.chunks) < max(1, r.w.Path.Sessions) && r.table < len(r.w.Tables) {
+		t := &r.w.Tables[r.table]
+		local, wire := r.w.chunk(t)
+		if local <= 0 && wire <= 0 {
+			r.complete(r.table)
+			r.table++
+			continue
+		}
+		r.chunks = append(r.chunks, chunk{table: r.table, left: 1, local: local, wire: wire})
+		r.open[r.table]++
+		if r.taken++; r.taken >= t.Chunks {
+			r.table, r.taken = r.table+1, 0
 		}
 	}
 	for len(r.waiting) > 0 && len(r.running) < max(1, r.w.Path.IndexJobs) {
@@ -48,41 +63,55 @@ func (r *run) next() {
 	}
 }
 
-// complete puts the steps of the table that is copied in line.
-func (r *run) complete() {
-	t := &r.w.Tables[r.table]
+// complete puts the steps of a table that is copied in line.
+func (r *run) complete(table int) {
+	t := &r.w.Tables[table]
 	for _, s := range t.Steps {
-		r.waiting = append(r.waiting, step{table: r.table, left: s})
+		r.waiting = append(r.waiting, step{table: table, left: s})
 	}
-	if r.left[r.table] = len(t.Steps); len(t.Steps) == 0 {
-		r.waiting = append(r.waiting, step{table: r.table, left: t.After, after: true})
+	if r.left[table] = len(t.Steps); len(t.Steps) == 0 {
+		r.waiting = append(r.waiting, step{table: table, left: t.After, after: true})
 	}
-	r.table++
-	r.copying, r.copied = false, r.at
+	r.copied = r.at
 }
 
 // advance lets time pass until the first thing ends.
 func (r *run) advance() {
 	k := len(r.running)
-	copySpeed, stepSpeed := 1.0, r.w.Path.each(k)
-	if r.copying && k > 0 {
-		copySpeed = 1 - (1-share(r.w.Path.CopyBeside))*float64(k)/float64(max(1, r.w.Path.IndexJobs))
-		stepSpeed *= share(r.w.Path.IndexBeside)
+	room, stepSpeed := 1.0, r.w.Path.each(k)
+	if k > 0 {
+		room = 1 - (1-share(r.w.Path.CopyBeside))*float64(k)/float64(max(1, r.w.Path.IndexJobs))
+	}
+	speeds, used := r.w.Path.speeds(r.chunks, room)
+	if k > 0 && len(r.chunks) > 0 {
+		// A copy that waits for the wire disturbs less.
+		stepSpeed *= 1 - (1-share(r.w.Path.IndexBeside))*used
 	}
 	dt := math.Inf(1)
-	if r.copying {
-		dt = r.copy / copySpeed
+	for i, c := range r.chunks {
+		dt = min(dt, c.left/speeds[i])
 	}
 	for _, s := range r.running {
 		dt = min(dt, s.left/stepSpeed)
 	}
 	r.at += dt
-	if r.copying {
-		if r.copy -= dt * copySpeed; r.copy <= tiny {
-			r.complete()
+	r.move(dt, speeds)
+	r.work(dt * stepSpeed)
+}
+
+// move takes what was copied off every chunk on its way.
+func (r *run) move(dt float64, speeds []float64) {
+	still := r.chunks[:0]
+	for i, c := range r.chunks {
+		if c.left -= dt * speeds[i]; c.left > tiny {
+			still = append(still, c)
+			continue
+		}
+		if r.open[c.table]--; r.open[c.table] == 0 && r.table > c.table {
+			r.complete(c.table)
 		}
 	}
-	r.work(dt * stepSpeed)
+	r.chunks = still
 }
 
 // work takes what was done off every step that runs.
