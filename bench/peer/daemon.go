@@ -72,6 +72,15 @@ func (d *Daemon) Stop() error {
 	return fmt.Errorf("%s was stopped and ended with %w: %s", d.name, d.err, Tail(d.said.String()))
 }
 
+// Wait waits for a daemon that ends by itself.
+func (d *Daemon) Wait() error {
+	<-d.done
+	if d.err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w: %s", d.name, d.err, Tail(d.said.String()))
+}
+
 // CPU is what the daemon has used so far; once it has ended that is the tool's.
 func (d *Daemon) CPU() (time.Duration, error) {
 	if d == nil {
