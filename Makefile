@@ -62,15 +62,17 @@ bench-source: build debian-postgresql
 bench-verify: debian-postgresql
 	$(GO) run ./bench/verify $(BENCH)
 
-# What replicator bench foretells, and what then happens; go run ./bench/sizing --help lists the choices.
+# What replicator bench foretells, and what then happens; over a wire as root. go run ./bench/sizing --help
+# lists the choices, as SIZING='--data wide,blobs --mbit 50 --rtt 20ms'.
 SIZING ?=
-bench-sizing: debian-postgresql
+bench-sizing: build debian-postgresql
+	testdata/servers/debian ip ethtool
 	$(GO) run ./bench/sizing $(SIZING)
 
 # All benchmarks at a small scale, one after another.
 bench:
 	$(MAKE) bench-verify BENCH='--scale 0.05 --runs 1 --keys 1000'
-	$(MAKE) bench-sizing SIZING='--scale 0.05 --mbit 0,50 --duration 45s'
+	$(MAKE) bench-sizing SIZING='--scale 0.05 --mbit 0,50 --duration 20s'
 	$(MAKE) bench-copy SCALE=0.05 COPY='--runs 1 --scenario clinical'
 	$(MAKE) bench-cdc SCALE=0.05 CDC='--runs 1'
 	$(MAKE) bench-source SCALE=0.05 SOURCE='--runs 1'
