@@ -15,7 +15,7 @@ import (
 type Reading struct {
 	Snapshot wal.Snapshot
 	Rows     int64
-	Flush    wal.LSN // the source must have flushed its WAL to here before the chunk may count
+	Flush    wal.LSN // the source must have flushed its WAL to here before the chunk may count; zero: it has
 }
 
 // Read copies the rows of c into w, in the bytes that COPY gives, within a short transaction of its
@@ -26,38 +26,38 @@ type Reading struct {
 // export is the snapshot to import ("" takes a new one); its [Keeper] holds the lock already.
 func Read(ctx context.Context, conn *pg.Conn, t *Table, c *Chunk, export string, lockTimeout time.Duration, w io.Writer) (Reading, error) {
 	var r Reading
-	if err := begin(ctx, conn, t, export, lockTimeout); err != nil {
+	rest := "; SELECT pg_current_snapshot()"
+	if c.Kind == Range {
+		// Without statistics the planner may scan the whole heap for every range.
+		rest = "; SET LOCAL enable_seqscan = off" + rest
+	}
+	rows, err := begin(ctx, conn, t, export, lockTimeout, rest)
+	if err != nil {
 		return r, err
 	}
 	defer rollback(ctx, conn)
-	snap, err := conn.Value(ctx, "SELECT pg_current_snapshot()")
-	if err != nil {
-		return r, fmt.Errorf("read snapshot: %w", err)
-	}
-	if r.Snapshot, err = wal.ParseSnapshot(snap); err != nil {
+	if r.Snapshot, err = wal.ParseSnapshot(rows[0][0]); err != nil {
 		return r, err
-	}
-	if c.Kind == Range {
-		// Without statistics the planner may scan the whole heap for every range.
-		if err := conn.Exec(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
-			return r, err
-		}
 	}
 	if r.Rows, err = conn.CopyTo(ctx, w, copyTo(t, c)); err != nil {
 		return r, fmt.Errorf("copy %s chunk %d: %w", t, c.Ordinal, err)
 	}
-	if err := conn.Exec(ctx, "COMMIT"); err != nil {
-		return r, err
-	}
-	lsn, err := conn.Value(ctx, "SELECT pg_current_wal_insert_lsn()")
-	if err != nil {
-		return r, fmt.Errorf("read insert LSN: %w", err)
-	}
-	r.Flush, err = wal.ParseLSN(lsn)
+	r.Flush, err = commit(ctx, conn)
 	return r, err
 }
 
-func begin(ctx context.Context, conn *pg.Conn, t *Table, export string, lockTimeout time.Duration) error {
+// commit ends the transaction and returns to where the source must have flushed its WAL, zero if it has.
+func commit(ctx context.Context, conn *pg.Conn) (wal.LSN, error) {
+	rows, err := conn.Last(ctx, `COMMIT; SELECT CASE WHEN i > pg_current_wal_flush_lsn() THEN i ELSE '0/0' END
+		FROM pg_current_wal_insert_lsn() i`)
+	if err != nil {
+		return 0, fmt.Errorf("end the reading: %w", err)
+	}
+	return wal.ParseLSN(rows[0][0])
+}
+
+// begin begins a transaction, locks the table and returns the rows of what is asked after that.
+func begin(ctx context.Context, conn *pg.Conn, t *Table, export string, lockTimeout time.Duration, rest string) ([][]string, error) {
 	sql := "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
 	if export != "" {
 		sql += "SET TRANSACTION SNAPSHOT " + pg.Literal(export) + ";"
@@ -65,16 +65,18 @@ func begin(ctx context.Context, conn *pg.Conn, t *Table, export string, lockTime
 	// The timeout stays: reading waits for locks as well, such as that of an index that is rebuilt.
 	sql += fmt.Sprintf("SET LOCAL lock_timeout = %d; LOCK TABLE ONLY %s IN ACCESS SHARE MODE",
 		lockTimeout.Milliseconds(), t.Qualified())
-	// One message to the server is one implicit group: a failure inside leaves an aborted block.
-	if err := conn.Exec(ctx, sql); err != nil {
+	// One message to the server is one implicit group: a failure inside leaves an aborted block. Its
+	// statements run one after the other all the same: the snapshot is of the first that needs one.
+	rows, err := conn.Last(ctx, sql+rest)
+	if err != nil {
 		rollback(ctx, conn)
 		switch pg.State(err) {
 		case "22023", "42704", "55000": // SET TRANSACTION SNAPSHOT, by version and moment
 			err = fmt.Errorf("%w: %w", ErrSnapshot, err)
 		}
-		return fmt.Errorf("lock %s: %w", t, err)
+		return nil, fmt.Errorf("lock %s: %w", t, err)
 	}
-	return nil
+	return rows, nil
 }
 
 // ErrSnapshot says that the server does not know the snapshot to import: its keeper is gone.
@@ -128,16 +130,12 @@ type Keeper struct {
 
 // Keep takes a snapshot of t, under a lock that TRUNCATE and rewrites must wait for.
 func Keep(ctx context.Context, conn *pg.Conn, t *Table, lockTimeout time.Duration) (*Keeper, error) {
-	if err := begin(ctx, conn, t, "", lockTimeout); err != nil {
+	rows, err := begin(ctx, conn, t, "", lockTimeout, "; SELECT pg_export_snapshot(), pg_current_snapshot()")
+	if err != nil {
 		return nil, err
 	}
-	row, err := conn.Row(ctx, "SELECT pg_export_snapshot(), pg_current_snapshot()")
-	if err != nil {
-		rollback(ctx, conn)
-		return nil, fmt.Errorf("export snapshot of %s: %w", t, err)
-	}
-	k := &Keeper{Export: row[0], conn: conn}
-	k.Snapshot, err = wal.ParseSnapshot(row[1])
+	k := &Keeper{Export: rows[0][0], conn: conn}
+	k.Snapshot, err = wal.ParseSnapshot(rows[0][1])
 	return k, err
 }
 
@@ -148,6 +146,9 @@ func (k *Keeper) Release(ctx context.Context) { rollback(ctx, k.conn) }
 // that committed asynchronously before a crash could take them back. On a source without other
 // commits nobody flushes the last bytes; after a few looks it commits a message of its own.
 func AwaitFlush(ctx context.Context, conn *pg.Conn, lsn wal.LSN) error {
+	if lsn.IsZero() {
+		return nil
+	}
 	for look := 1; ; look++ {
 		ok, err := conn.Value(ctx, "SELECT pg_current_wal_flush_lsn() >= $1::pg_lsn", lsn.String())
 		if err != nil {

@@ -127,6 +127,15 @@ func (c *Conn) Exec(ctx context.Context, sql string) error {
 	return c.Clean(err)
 }
 
+// Last runs several statements without parameters in one message and returns the rows of the last one.
+func (c *Conn) Last(ctx context.Context, sql string) ([][]string, error) {
+	results, err := c.raw.Exec(ctx, sql).ReadAll()
+	if err != nil || len(results) == 0 {
+		return nil, c.Clean(err)
+	}
+	return texts(results[len(results)-1].Rows), nil
+}
+
 // Query runs one statement with text parameters and returns all rows as text; NULL is "".
 // It is for catalogs and small answers; data goes through COPY.
 func (c *Conn) Query(ctx context.Context, sql string, args ...string) ([][]string, error) {
@@ -138,14 +147,18 @@ func (c *Conn) Query(ctx context.Context, sql string, args ...string) ([][]strin
 	if res.Err != nil {
 		return nil, c.Clean(res.Err)
 	}
-	rows := make([][]string, len(res.Rows))
-	for i, r := range res.Rows {
+	return texts(res.Rows), nil
+}
+
+func texts(raw [][][]byte) [][]string {
+	rows := make([][]string, len(raw))
+	for i, r := range raw {
 		rows[i] = make([]string, len(r))
 		for j, v := range r {
 			rows[i][j] = string(v)
 		}
 	}
-	return rows, nil
+	return rows
 }
 
 // Row is Query for exactly one row.
