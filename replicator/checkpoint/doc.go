@@ -2,7 +2,7 @@
 // target cannot know. The plan (tables and chunks), the receipts as the target was last seen to
 // have them, and a few named values: the job's record, the slot, the marker, the fence.
 //
-// Every write is synced before it returns. Keys are a kind and ordinals, never names or values of
+// Every write but that of a receipt is synced before it returns. Keys are a kind and ordinals, never names or values of
 // the source's data:
 //
 //	0x00                      format: version 1, or version 2 and what proves the key, see seal.go
