@@ -80,10 +80,7 @@ func (l *Local) Chunk(ctx context.Context, t *chunker.Table, c *chunker.Chunk, r
 }
 
 func (w *chunkWriter) begin(ctx context.Context, replace bool) error {
-	if err := w.conn.Exec(ctx, "BEGIN"); err != nil {
-		return err
-	}
-	if err := w.end.fence(ctx, w.conn); err != nil {
+	if err := w.end.fenceAfter(ctx, w.conn, "BEGIN; "); err != nil {
 		return err
 	}
 	if !replace {

@@ -147,16 +147,15 @@ func (l *Local) name() string { return "replicator/" + l.cfg.Job + "/" }
 
 // fence fails when the epoch has been raised by another engine. It locks the job's row for the
 // rest of the transaction, so that an engine that raises the epoch waits for what is under way.
-func (l *Local) fence(ctx context.Context, c *pg.Conn) error {
-	rows, err := c.Query(ctx, "SELECT 1 FROM replicator.job WHERE job = $1 AND epoch = $2::bigint FOR SHARE",
-		l.cfg.Job, fmt.Sprint(l.epoch.Load()))
-	if err != nil {
-		return err
+func (l *Local) fence(ctx context.Context, c *pg.Conn) error { return l.fenceAfter(ctx, c, "") }
+
+// fenceAfter is fence in one message with what is to come before it.
+func (l *Local) fenceAfter(ctx context.Context, c *pg.Conn, sql string) error {
+	rows, err := c.Last(ctx, sql+fmt.Sprintf("SELECT 1 FROM replicator.job WHERE job = %s AND epoch = %d FOR SHARE", pg.Literal(l.cfg.Job), l.epoch.Load()))
+	if err == nil && len(rows) == 0 {
+		err = errFenced
 	}
-	if len(rows) == 0 {
-		return errFenced
-	}
-	return nil
+	return err
 }
 
 var errFenced = fault.New(fault.Fenced, fmt.Errorf("another engine has taken over this job on the target"),

@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,31 +12,43 @@ import (
 	"replicator/replicator/schema"
 )
 
-// stepsPerTransaction bounds the locks that one transaction of schema steps takes:
+// StepsPerTransaction bounds the locks that one transaction of schema steps takes:
 // max_locks_per_transaction is 64 by default.
-const stepsPerTransaction = 32
+const StepsPerTransaction = 32
 
 // Steps implements End. A group that fails is run again step by step, to find and name the one.
 func (l *Local) Steps(ctx context.Context, steps []schema.Step) ([]string, error) {
 	var notes []string
-	for group := range slices.Chunk(steps, stepsPerTransaction) {
-		err := l.transaction(ctx, l.plain, func(c *pg.Conn) error {
-			for i := range group {
-				if err := l.runStep(ctx, c, &group[i]); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+	for group := range slices.Chunk(steps, StepsPerTransaction) {
+		n, err := l.group(ctx, group)
+		notes = append(notes, n...)
 		if err != nil {
-			n, err := l.oneByOne(ctx, group)
-			notes = append(notes, n...)
-			if err != nil {
-				return notes, err
-			}
+			return notes, err
 		}
 	}
 	return notes, nil
+}
+
+func (l *Local) group(ctx context.Context, steps []schema.Step) ([]string, error) {
+	done, err := l.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if err := l.transaction(ctx, l.plain, func(c *pg.Conn) error { return l.runSteps(ctx, c, steps) }); err != nil {
+		return l.oneByOne(ctx, steps)
+	}
+	return nil, nil
+}
+
+// turn waits until one of Config.StepJobs is free.
+func (l *Local) turn(ctx context.Context) (done func(), err error) {
+	select {
+	case l.steps <- struct{}{}:
+		return func() { <-l.steps }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (l *Local) oneByOne(ctx context.Context, steps []schema.Step) ([]string, error) {
@@ -52,20 +65,19 @@ func (l *Local) oneByOne(ctx context.Context, steps []schema.Step) ([]string, er
 	return notes, nil
 }
 
-// Step implements End. However many are asked for, Config.StepJobs run at once, in the order in which
-// they came.
+// Step implements End. However many are asked for, Config.StepJobs of them and of the groups of Steps run
+// at once, in the order in which they came.
 func (l *Local) Step(ctx context.Context, s *schema.Step) (string, error) {
-	select {
-	case l.steps <- struct{}{}:
-		defer func() { <-l.steps }()
-	case <-ctx.Done():
-		return "", ctx.Err()
+	done, err := l.turn(ctx)
+	if err != nil {
+		return "", err
 	}
+	defer done()
 	return l.step(ctx, s)
 }
 
 func (l *Local) step(ctx context.Context, s *schema.Step) (string, error) {
-	err := l.transaction(ctx, l.plain, func(c *pg.Conn) error { return l.runStep(ctx, c, s) })
+	err := l.transaction(ctx, l.plain, func(c *pg.Conn) error { return l.runSteps(ctx, c, []schema.Step{*s}) })
 	if err == nil {
 		return "", nil
 	}
@@ -108,55 +120,99 @@ func stepError(s *schema.Step, err error) error {
 	return fault.New(fault.Target, err, "")
 }
 
-// runStep marks the step and runs it in the same transaction, so that it runs once (I8).
-func (l *Local) runStep(ctx context.Context, c *pg.Conn, s *schema.Step) error {
-	fresh, err := l.markStep(ctx, c, s)
-	if err != nil || !fresh {
+// runSteps marks steps and runs those that are new in the same transaction, so that each runs once (I8).
+// It takes three messages to the server however many there are.
+func (l *Local) runSteps(ctx context.Context, c *pg.Conn, steps []schema.Step) error {
+	fresh, err := l.markSteps(ctx, c, steps)
+	if err != nil || len(fresh) == 0 {
 		return err
 	}
-	var sql strings.Builder
-	for name, value := range s.Settings {
-		fmt.Fprintf(&sql, "SELECT pg_catalog.set_config(%s, %s, true);\n", pg.Literal(name), pg.Literal(value))
-	}
-	role, err := l.asOwner(ctx, c, s)
+	roles, err := l.asOwners(ctx, c, steps)
 	if err != nil {
 		return err
 	}
+	var sql strings.Builder
+	for i := range steps {
+		if fresh[steps[i].ID] {
+			writeStep(&sql, &steps[i], roles[i])
+		}
+	}
+	return c.Exec(ctx, sql.String())
+}
+
+// writeStep appends a step with what it runs under; role is of asOwners.
+func writeStep(sql *strings.Builder, s *schema.Step, role string) {
+	for name, value := range s.Settings {
+		fmt.Fprintf(sql, "SELECT pg_catalog.set_config(%s, %s, true);\n", pg.Literal(name), pg.Literal(value))
+	}
 	sql.WriteString(role)
 	sql.WriteString(s.SQL)
-	if err := c.Exec(ctx, sql.String()); err != nil {
-		return err
-	}
+	sql.WriteString("\n;\n") // whatever it ends with, a comment included
 	if role != "" {
-		return c.Exec(ctx, "RESET ROLE")
+		sql.WriteString("RESET ROLE;\n")
 	}
-	return nil
 }
 
 // markStep reports whether the step had not run before.
 func (l *Local) markStep(ctx context.Context, c *pg.Conn, s *schema.Step) (bool, error) {
-	rows, err := c.Query(ctx, "INSERT INTO replicator.step (job, step) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1", l.cfg.Job, s.ID)
-	return len(rows) == 1, err
+	fresh, err := l.markSteps(ctx, c, []schema.Step{*s})
+	return fresh[s.ID], err
 }
 
-// asOwner is the SET ROLE that a step needs: none where our role has the owner's rights anyway
+// markSteps marks steps as run and tells those that had not run before.
+func (l *Local) markSteps(ctx context.Context, c *pg.Conn, steps []schema.Step) (fresh map[string]bool, err error) {
+	ids := make([]string, len(steps))
+	for i := range steps {
+		ids[i] = steps[i].ID
+	}
+	rows, err := c.Query(ctx, `INSERT INTO replicator.step (job, step) SELECT $1, unnest($2::text[])
+		ON CONFLICT DO NOTHING RETURNING step`, l.cfg.Job, pg.Array(ids))
+	fresh = make(map[string]bool, len(rows))
+	for _, r := range rows {
+		fresh[r[0]] = true
+	}
+	return fresh, err
+}
+
+// asOwner is asOwners of one step.
+func (l *Local) asOwner(ctx context.Context, c *pg.Conn, s *schema.Step) (string, error) {
+	roles, err := l.asOwners(ctx, c, []schema.Step{*s})
+	if err != nil {
+		return "", err
+	}
+	return roles[0], nil
+}
+
+// asOwners are the SET ROLEs that steps need: none where our role has the owner's rights anyway
 // (superuser, or a member that inherits), the owner where we may only become it. A range type is
 // the owner's work even so, unless we are a superuser, whom nobody asks whether the owner might:
 // up to version 16 giving it away leaves its multirange type with whoever made it.
-func (l *Local) asOwner(ctx context.Context, c *pg.Conn, s *schema.Step) (string, error) {
-	if s.Owner == "" {
-		return "", nil
+func (l *Local) asOwners(ctx context.Context, c *pg.Conn, steps []schema.Step) ([]string, error) {
+	roles := make([]string, len(steps))
+	owners := map[string]bool{}
+	for i := range steps {
+		if steps[i].Owner != "" {
+			owners[steps[i].Owner] = true
+		}
 	}
-	row, err := c.Query(ctx, `SELECT pg_has_role(r.oid, 'USAGE'), pg_has_role(r.oid, 'MEMBER'), me.rolsuper
-		FROM pg_roles r, pg_roles me WHERE r.rolname = $1 AND me.rolname = current_user`, s.Owner)
-	if err != nil || len(row) == 0 {
-		return "", err
+	if len(owners) == 0 {
+		return roles, nil
 	}
-	usage, member, super := row[0][0] == "t", row[0][1] == "t", row[0][2] == "t"
-	if member && (!usage || !super && isRange(s)) {
-		return "SET LOCAL ROLE " + pg.Ident(s.Owner) + ";\n", nil
+	rows, err := c.Query(ctx, `SELECT r.rolname, pg_has_role(r.oid, 'USAGE'), pg_has_role(r.oid, 'MEMBER'), me.rolsuper
+		FROM pg_roles r, pg_roles me WHERE r.rolname = ANY ($1::text[]) AND me.rolname = current_user`,
+		pg.Array(slices.Sorted(maps.Keys(owners))))
+	if err != nil {
+		return nil, err
 	}
-	return "", nil
+	for _, row := range rows {
+		usage, member, super := row[1] == "t", row[2] == "t", row[3] == "t"
+		for i := range steps {
+			if s := &steps[i]; s.Owner == row[0] && member && (!usage || !super && isRange(s)) {
+				roles[i] = "SET LOCAL ROLE " + pg.Ident(s.Owner) + ";\n"
+			}
+		}
+	}
+	return roles, nil
 }
 
 func isRange(s *schema.Step) bool { return s.Kind == "TYPE" && strings.Contains(s.SQL, " AS RANGE (") }
