@@ -124,6 +124,9 @@ func (c *copier) work(ctx context.Context) error {
 func (c *copier) take() (*tableCopy, *chunker.Chunk) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for len(c.queue) > 0 && c.queue[0].over() {
+		c.queue = c.queue[1:]
+	}
 	for _, tc := range c.queue {
 		if chunk := tc.take(); chunk != nil {
 			return tc, chunk

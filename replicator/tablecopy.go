@@ -72,6 +72,13 @@ func (tc *tableCopy) complete() bool {
 	return true
 }
 
+// over reports whether complete has said so.
+func (tc *tableCopy) over() bool {
+	tc.mu.Lock()
+	defer tc.mu.Unlock()
+	return tc.told
+}
+
 // attempt runs f in the present round, which it returns.
 func (tc *tableCopy) attempt(f func(round int) error) (int, error) {
 	tc.gate.RLock()
