@@ -165,6 +165,9 @@ func (f *finisher) CopyLate(ctx context.Context, late []chunker.Table) (rows, by
 	}
 	x, xctx := f.newIndexer(ctx)
 	err = f.copyTables(xctx, tables, func(t *chunker.Table) { x.build(xctx, t, f.lateSteps(t)) })
+	if err == nil {
+		x.rest(xctx)
+	}
 	if werr := x.wait(); werr != nil {
 		err = werr
 	}

@@ -200,6 +200,7 @@ func (j *job) copyPhase(ctx context.Context) (consistentRecord, error) {
 	}
 	err := move(xctx, tables, func(t *chunker.Table) { x.table(xctx, t) })
 	if err == nil {
+		x.rest(xctx)
 		err = j.ensureMarker(ctx)
 	}
 	if err == nil {
