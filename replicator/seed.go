@@ -291,7 +291,7 @@ func (j *job) followPhase(ctx context.Context, action func(context.Context) erro
 	if err != nil {
 		return err
 	}
-	notes, err := t.open()
+	notes, err := t.resume()
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package replicator
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"replicator/checksum"
-	"replicator/checksum/frame"
 	"replicator/chunker"
 	"replicator/replicator/checkpoint"
 	"replicator/replicator/pg"
@@ -44,15 +42,19 @@ const (
 	touchEvery = 250 * time.Millisecond
 )
 
-// toucher notes the keys of rows as the target applies their changes. It reads the change log by
-// itself, never further than what is applied: a table that is being proved cannot have lost a change.
+// toucher notes the keys of rows as the target applies their changes, while there is a table that is
+// proved or about to be. It reads the change log by itself, never further than what is applied: a table
+// that is being proved cannot have lost a change.
 type toucher struct {
 	*job
 	secret checksum.Secret
 
-	mu    sync.Mutex
-	state touches
-	hurry context.CancelFunc // ends the wait for a frame, so that what is noted is written now
+	mu      sync.Mutex
+	state   touches
+	reading chan struct{}      // closed while the log is read; another one once it is not
+	hurry   context.CancelFunc // ends the wait for a frame, so that what is noted is written now
+
+	wanted chan struct{} // somebody waits for the log to be read
 
 	hasher *checksum.RowHasher
 	known  map[uint32]*touchedTable // by relation id; nil is none of ours
@@ -75,7 +77,10 @@ type touchedTable struct {
 }
 
 func (j *job) newToucher() (*toucher, error) {
-	t := &toucher{job: j, known: map[uint32]*touchedTable{}, batch: map[noteKey]checkpoint.Touched{}}
+	t := &toucher{
+		job: j, known: map[uint32]*touchedTable{}, batch: map[noteKey]checkpoint.Touched{},
+		reading: make(chan struct{}), wanted: make(chan struct{}, 1),
+	}
 	v, err := j.newVerifier()
 	if err != nil {
 		return nil, err
@@ -86,95 +91,6 @@ func (j *job) newToucher() (*toucher, error) {
 		t.state.Tables = map[int]proved{}
 	}
 	return t, err
-}
-
-// open begins to read where the notes end, or at what is applied where nothing is proved. From then on
-// the log is not trimmed beyond what is noted, so it comes before anybody applies.
-func (t *toucher) open() (*changelog.Reader, error) {
-	t.job.mu.Lock()
-	applied := t.applied
-	t.job.mu.Unlock()
-	if len(t.state.Tables) == 0 {
-		t.state.UpTo = applied
-	}
-	r, err := t.changes.Reader(max(t.state.UpTo, t.begin))
-	if errors.Is(err, changelog.ErrTrimmed) {
-		// What lies between is not known: every proof is void.
-		t.log.Warn("the notes of changed rows have a gap: tables are compared in full until they are verified again", "error", err)
-		for table := range t.state.Tables {
-			if err := t.forget(table); err != nil {
-				return nil, err
-			}
-		}
-		t.state.UpTo = applied
-		r, err = t.changes.Reader(max(applied, t.begin))
-	}
-	t.end = t.state.UpTo
-	return r, err
-}
-
-// run notes until ctx ends.
-func (t *toucher) run(ctx context.Context, r *changelog.Reader) error {
-	defer r.Close()
-	var raw []byte
-	for {
-		sealed, err := t.next(ctx, r)
-		if err != nil {
-			return errors.Join(err, t.flush())
-		}
-		var h frame.Header
-		if h, raw, err = frame.Open(sealed, raw); err != nil {
-			return fmt.Errorf("open frame of changes: %w", err)
-		}
-		if err := t.awaitApplied(ctx, h.Last); err != nil {
-			return errors.Join(err, t.flush())
-		}
-		if err := changelog.Records(raw, t.record); err != nil {
-			return err
-		}
-		if len(t.batch) >= touchBatch || time.Since(t.wrote) > touchEvery {
-			if err := t.flush(); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// next waits for a frame; what is noted is written when none comes for a while.
-func (t *toucher) next(ctx context.Context, r *changelog.Reader) ([]byte, error) {
-	bounded, cancel := context.WithTimeout(ctx, touchEvery)
-	defer cancel()
-	t.mu.Lock()
-	t.hurry = cancel
-	t.mu.Unlock()
-	sealed, err := r.Next(bounded)
-	if err == nil || ctx.Err() != nil || bounded.Err() == nil {
-		return sealed, err
-	}
-	if err := t.flush(); err != nil {
-		return nil, err
-	}
-	return r.Next(ctx)
-}
-
-// awaitApplied waits until the target has applied everything up to lsn.
-func (t *toucher) awaitApplied(ctx context.Context, lsn wal.LSN) error {
-	for {
-		t.job.mu.Lock()
-		applied, moved := t.applied, t.moved
-		t.job.mu.Unlock()
-		if applied >= lsn {
-			return nil
-		}
-		if err := t.flush(); err != nil {
-			return err
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // record notes what one record of the log touches.
@@ -283,8 +199,7 @@ func (t *toucher) flush() error {
 	}
 	clear(t.batch)
 	if len(list) == 0 && len(t.state.Tables) == 0 {
-		t.state.UpTo = t.end // nothing is proved: nobody needs to know it after a restart
-		return nil
+		return nil // nothing is proved
 	}
 	t.state.UpTo = t.end
 	fresh, err := t.store.Touch(list, keyTouches, t.state)
@@ -323,15 +238,29 @@ func (t *toucher) forget(table int) error {
 	return err
 }
 
-// watch has the changes of a table noted from now on, ahead of proving it.
-func (t *toucher) watch(table *chunker.Table, text bool) {
-	if !chunker.ByKey(table, text) {
-		return
-	}
+// watch has the changes of tables noted from now on, ahead of proving them. When it returns the log is
+// read from no later than what is applied.
+func (t *toucher) watch(ctx context.Context, tables []*chunker.Table, text bool) error {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if _, ok := t.state.Tables[table.Ordinal]; !ok {
-		t.state.Tables[table.Ordinal] = proved{}
+	for _, table := range tables {
+		if _, ok := t.state.Tables[table.Ordinal]; !ok && chunker.ByKey(table, text) {
+			t.state.Tables[table.Ordinal] = proved{}
+		}
+	}
+	none, reading := len(t.state.Tables) == 0, t.reading
+	t.mu.Unlock()
+	if none {
+		return nil
+	}
+	select {
+	case t.wanted <- struct{}{}:
+	default: // it has been told
+	}
+	select {
+	case <-reading:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -165,8 +165,8 @@ func (v *verifier) Tables(ctx context.Context, patterns []string) (tables []*chu
 // Align implements verify.Job. Changes of the tables are noted from before: so none is missed after
 // the point at which they are found equal.
 func (v *verifier) Align(ctx context.Context, tables []*chunker.Table) (*verify.Aligned, error) {
-	for _, t := range tables {
-		v.touch.watch(t, v.text)
+	if err := v.touch.watch(ctx, tables, v.text); err != nil {
+		return nil, err
 	}
 	m := &meeting{}
 	if err := v.persist(ctx, "arrange to verify", func() error { return v.arrange(ctx, m) }); err != nil {
