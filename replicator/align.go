@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"replicator/checksum/frame"
 	"replicator/chunker"
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
@@ -168,16 +167,11 @@ func (j *job) prefix(ctx context.Context, from wal.LSN, snap wal.Snapshot, late 
 	}
 	defer r.Close()
 	w := &prefixWalk{from: from, end: from, snap: snap, late: late, marker: marker}
-	var raw []byte
 	for !w.met {
-		sealed, err := r.Next(ctx)
-		if err != nil {
+		if _, err := r.Next(ctx); err != nil {
 			return 0, err
 		}
-		if _, raw, err = frame.Open(sealed, raw); err != nil {
-			return 0, fault.New(fault.Store, fmt.Errorf("open frame of changes: %w", err), "")
-		}
-		if err := changelog.Records(raw, w.record); err != nil {
+		if err := changelog.Records(r.Raw(), w.record); err != nil {
 			return 0, err
 		}
 	}

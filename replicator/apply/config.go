@@ -18,6 +18,13 @@ type Source interface {
 	Next(ctx context.Context) ([]byte, error)
 }
 
+// Opened is a Source that has opened its frames to check them, as a change log on this machine does.
+type Opened interface {
+	Source
+	// Raw is what the frame holds that Next gave last, digest checked; it is valid until the next call.
+	Raw() []byte
+}
+
 // Limits bound a window. A transaction beyond them is applied in pieces of this size.
 type Limits struct {
 	Changes int           // row changes; default 10,000

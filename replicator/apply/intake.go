@@ -62,6 +62,9 @@ func (in *intake) open(ctx context.Context, src Source) ([]byte, error) {
 	case dst = <-in.free:
 	default:
 	}
+	if o, ok := src.(Opened); ok {
+		return append(dst[:0], o.Raw()...), nil
+	}
 	h, raw, err := frame.Open(sealed, dst[:0])
 	if err == nil && h.Kind != frame.Changes {
 		err = fmt.Errorf("frame %d does not hold changes", h.Seq)

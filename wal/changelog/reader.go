@@ -24,7 +24,8 @@ type Reader struct {
 
 	reached bool      // a transaction that commits after from was met: nothing is passed over any more
 	known   relations // described in what was passed over: the frame before the first that is not
-	held    []byte    // the frame that comes after that one
+	held    opened    // the frame that comes after that one
+	given   opened    // the frame that Next gave last
 
 	file     vfs.File // nil: the segment is not open yet
 	off      int64
@@ -34,6 +35,9 @@ type Reader struct {
 	chain    *checksum.Hasher
 	buf, raw []byte
 }
+
+// opened is a frame and what it holds.
+type opened struct{ sealed, raw []byte }
 
 // Reader returns a reader that meets every transaction that commits after from, whole. It may meet
 // earlier ones too, the first of them without its beginning; frames that hold nothing but those are
@@ -62,9 +66,9 @@ func (l *Log) Reader(from wal.LSN) (*Reader, error) {
 // log with a key; it is valid until the next call. It waits until there is one. Preambles are among the frames: Relation messages that
 // may be known already.
 func (r *Reader) Next(ctx context.Context) ([]byte, error) {
-	if sealed := r.held; sealed != nil {
-		r.held = nil
-		return sealed, nil
+	if r.held.sealed != nil {
+		r.given, r.held = r.held, opened{}
+		return r.given.sealed, nil
 	}
 	for {
 		end, next, changed, err := r.limit()
@@ -94,6 +98,9 @@ func (r *Reader) Next(ctx context.Context) ([]byte, error) {
 		}
 	}
 }
+
+// Raw is what the frame holds that Next gave last, valid until the next call: to check a frame is to open it.
+func (r *Reader) Raw() []byte { return r.given.raw }
 
 // limit is how far the segment is durable, the header of the one after it, and what to wait for
 // when there is neither.
@@ -128,10 +135,10 @@ func (r *Reader) read(end int64) ([]byte, error) {
 	}
 	r.buf = b
 	link := r.coat.link(b) // before the frame is taken out, which overwrites it
-	sealed, raw, h, err := r.unwrap(b)
+	f, h, err := r.unwrap(b)
 	if err == nil && !r.reached {
-		if err = r.look(raw); err == nil {
-			sealed = r.passOver(sealed, &h)
+		if err = r.look(f.raw); err == nil {
+			f = r.passOver(f, &h)
 		}
 	}
 	if err != nil {
@@ -139,7 +146,8 @@ func (r *Reader) read(end int64) ([]byte, error) {
 	}
 	_, _ = r.chain.Write(link[:])
 	r.off, r.seq, r.position = r.off+int64(len(b)), r.seq+1, h.Last
-	return sealed, nil
+	r.given = f
+	return f.sealed, nil
 }
 
 // look finds out whether r has reached a transaction that commits after from. Where a transaction is
@@ -163,37 +171,37 @@ func (r *Reader) look(raw []byte) error {
 	})
 }
 
-// passOver is nil while nothing is reached. Then it is a frame, sealed here, that describes the
+// passOver is no frame while nothing is reached. Then it is one, sealed here, that describes the
 // relations of all that was passed over, and the frame that was reached is held for the next call.
-func (r *Reader) passOver(sealed []byte, h *frame.Header) []byte {
+func (r *Reader) passOver(f opened, h *frame.Header) opened {
 	if !r.reached {
-		return nil
+		return opened{}
 	}
 	if len(r.known) == 0 {
-		return sealed
+		return f
 	}
 	var raw []byte
 	for _, m := range r.known.messages() {
 		raw = appendRecord(raw, r.from, Message, m)
 	}
-	r.known, r.held = nil, sealed
-	return frame.Seal(nil, frame.Header{Kind: frame.Changes, Seq: h.Seq, First: h.First, Last: h.First}, raw, nil)
+	r.known, r.held = nil, f
+	return opened{frame.Seal(nil, frame.Header{Kind: frame.Changes, Seq: h.Seq, First: h.First, Last: h.First}, raw, nil), raw}
 }
 
 // unwrap takes the next frame out of its coat, in place, and checks it.
-func (r *Reader) unwrap(b []byte) (sealed, raw []byte, h frame.Header, err error) {
-	sealed, err = r.coat.take(b, b)
+func (r *Reader) unwrap(b []byte) (f opened, h frame.Header, err error) {
+	f.sealed, err = r.coat.take(b, b)
 	if err != nil {
-		return nil, nil, h, err
+		return f, h, err
 	}
-	h, raw, err = frame.View(sealed, r.raw)
+	h, f.raw, err = frame.View(f.sealed, r.raw)
 	if h.Encoding == frame.Zstd {
-		r.raw = raw
+		r.raw = f.raw
 	}
 	if err == nil {
 		err = follows(&h, r.seq)
 	}
-	return sealed, raw, h, err
+	return f, h, err
 }
 
 // open opens the segment and checks that it is the one that the log knows.
