@@ -291,7 +291,7 @@ func (j *job) showBlockers(ctx context.Context) (stop func()) {
 func (j *job) openLog(s slotRecord) error {
 	var err error
 	j.changes, err = changelog.Open(changelog.Options{
-		Dir: filepath.Join(j.o.Dir, "changes"), Job: j.rec.Job, Start: s.Consistent, Budget: j.o.LogBudget, Compress: true,
+		Dir: filepath.Join(j.o.Dir, "changes"), Job: j.rec.Job, Start: s.Consistent, Budget: j.o.LogBudget, Compress: true, PlainBelow: plainBelow(j.remote != nil),
 		Key: j.key, Logger: j.log, Hook: j.o.Hook,
 	})
 	if err != nil {

@@ -26,9 +26,15 @@ func (j *job) stream(ctx context.Context) error {
 			return err
 		}
 		j.tracker.Resumed(work)
+		var spell func(context.Context, []byte) ([]byte, error)
+		if slices.ContainsFunc(j.planned, func(t chunker.Table) bool { return t.Named && !t.Late() }) && !textStream(j.planned) {
+			n := newNaming(func(ctx context.Context) (*pg.Conn, error) { return j.source.Connect(ctx, "names") })
+			defer n.close()
+			spell = n.spell
+		}
 		err := stream.Run(ctx, stream.Config{
 			Connect: j.source.ConnectReplication, Slot: j.rec.Slot, Publication: j.rec.Publication,
-			Binary: !textStream(j.planned), Log: j.changes, Spool: j.spool, Streaming: ahead.on(),
+			Binary: !textStream(j.planned), Spell: spell, Log: j.changes, Spool: j.spool, Streaming: ahead.on(),
 			Confirm: j.confirmable, Logger: j.log, Hook: j.o.Hook,
 			Progress: func(p stream.Progress) { j.tracker.Received(p.Received, p.Durable, p.LastCommit) },
 		})
@@ -93,4 +99,13 @@ func (j *job) checkSlot(ctx context.Context) error {
 		return err
 	}
 	return j.checkPublication(ctx, conn)
+}
+
+// plainBelow is how large a change log may be whose frames are left as they are. They go to the target's
+// end as they lie on disk, so where that is another machine every byte is worth packing.
+func plainBelow(remote bool) int64 {
+	if remote {
+		return 0
+	}
+	return 256 << 20
 }

@@ -29,6 +29,9 @@ type Options struct {
 	// than the budget never ends; the alarm says so. The spool counts too, and may take half.
 	Budget   int64
 	Compress bool
+	// PlainBelow leaves frames uncompressed while the segments hold less, 0 never: what is read a moment
+	// later and then trimmed is not worth packing and unpacking.
+	PlainBelow int64
 
 	Logger *slog.Logger
 	Hook   func(point string) // dangerous instants, for tests; may be nil
@@ -58,6 +61,7 @@ func (o *Options) validate() error {
 	}
 	if o.Budget > 0 {
 		o.SegmentBytes = min(o.SegmentBytes, o.Budget/4)
+		o.PlainBelow = min(o.PlainBelow, o.Budget/2)
 	}
 	o.FrameBytes = max(1, int(min(int64(o.FrameBytes), o.SegmentBytes)))
 	if o.Logger == nil {

@@ -95,7 +95,7 @@ func (l *Log) write() error {
 	if !w.unsynced {
 		h.Flags = frame.Synced
 	}
-	w.sealed = w.coat.put(frame.Seal(w.sealed[:0], h, w.out.raw, w.compress))
+	w.sealed = w.coat.put(frame.Seal(w.sealed[:0], h, w.out.raw, l.compressor()))
 	l.opt.Hook(BeforeWrite)
 	if err := w.append(w.sealed); err != nil {
 		return l.failed("write change log", err)
@@ -107,6 +107,16 @@ func (l *Log) write() error {
 		w.sealed = nil
 	}
 	return nil
+}
+
+// compressor is nil for frames that stay as they are.
+func (l *Log) compressor() frame.Compressor {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.bytes < l.opt.PlainBelow {
+		return nil
+	}
+	return l.w.compress
 }
 
 // append writes a sealed frame in its coat.
