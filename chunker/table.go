@@ -36,6 +36,7 @@ type Table struct {
 	KeyIndex string   `json:"key_index,omitempty"` // the index behind Key, without its schema
 	Identity Identity `json:"identity"`
 	Text     bool     `json:"text,omitempty"`     // COPY in text format: a column that binary cannot carry
+	Named    bool     `json:"named,omitempty"`    // of Text: the stream may be in binary, for it is told names in place of OIDs
 	Unlogged bool     `json:"unlogged,omitempty"` // writes no WAL: copied at the fence
 	Pages    int64    `json:"pages"`              // of the heap, 8 KiB each
 	Rows     int64    `json:"rows"`               // estimate, -1 unknown

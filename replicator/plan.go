@@ -145,9 +145,9 @@ func (j *job) cut(ctx context.Context, tables []chunker.Table) ([][]chunker.Chun
 }
 
 // textStream reports whether the change stream must carry text: a published table has a column that
-// the binary protocol cannot carry, such as a regclass, which would arrive as a dead OID.
+// the binary protocol cannot carry, and that is not simply an OID, which naming spells.
 func textStream(tables []chunker.Table) bool {
-	return slices.ContainsFunc(tables, func(t chunker.Table) bool { return t.Text && !t.Late() })
+	return slices.ContainsFunc(tables, func(t chunker.Table) bool { return t.Text && !t.Named && !t.Late() })
 }
 
 // showPlan tells status what there is to do.

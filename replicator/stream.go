@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"replicator/chunker"
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
 	"replicator/wal"

@@ -138,7 +138,10 @@ func describe(ctx context.Context, conn *pg.Conn, tables []chunker.Table, texts 
 			Array: r[4] == "t", NotNull: r[5] == "t", Identity: r[6], Num: int16(integer(r[7])),
 		}
 		t.Columns = append(t.Columns, c)
-		t.Text = t.Text || texts[c.OID]
+		if named, text := texts[c.OID]; text {
+			t.Named = named && (t.Named || !t.Text)
+			t.Text = true
+		}
 	}
 	if err := marks(ctx, conn, at, oids, names); err != nil {
 		return err

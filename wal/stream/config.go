@@ -74,8 +74,11 @@ type Config struct {
 	Slot        string
 	Publication string
 	Binary      bool // values in binary, otherwise in text
-	Log         Log
-	Spool       Spool
+	// Spell gives an R, I, U or D message as it is to be kept, valid until the next call: values that mean
+	// nothing in binary elsewhere are spelled. nil keeps all as they come.
+	Spell func(ctx context.Context, msg []byte) ([]byte, error)
+	Log   Log
+	Spool Spool
 	// Streaming has the server send a large transaction while it runs; otherwise it keeps it until the
 	// commit.
 	Streaming bool
@@ -130,6 +133,9 @@ func (c *Config) defaults() {
 	if c.Confirm == nil {
 		c.Confirm = func(durable wal.LSN) wal.LSN { return durable }
 	}
+	if c.Spell == nil {
+		c.Spell = asItComes
+	}
 	if c.Progress == nil {
 		c.Progress = func(Progress) {}
 	}
@@ -143,3 +149,5 @@ func orElse[T ~int64](v *T, def T) {
 		*v = def
 	}
 }
+
+func asItComes(_ context.Context, msg []byte) ([]byte, error) { return msg, nil }

@@ -35,6 +35,7 @@ type receiver struct {
 
 	block    uint32                     // the streamed transaction whose block is open, 0: none is
 	replayed func(message []byte) error // called for each that goes from the spool to the log
+	spell    func(ctx context.Context, msg []byte) ([]byte, error)
 	hook     func(point string)
 
 	bytes, transactions int64
@@ -73,10 +74,20 @@ func (r *receiver) message(ctx context.Context, lsn wal.LSN, msg []byte) error {
 }
 
 func (r *receiver) append(ctx context.Context, msg []byte) error {
-	if r.dropping {
-		return nil
+	msg, err := r.spelled(ctx, msg) // what is dropped may describe a table
+	if err != nil || r.dropping {
+		return err
 	}
 	return r.log.Append(ctx, r.at, msg)
+}
+
+// spelled is a message as it is kept.
+func (r *receiver) spelled(ctx context.Context, msg []byte) ([]byte, error) {
+	switch pgoutput.Kind(msg) {
+	case 'R', 'I', 'U', 'D':
+		return r.spell(ctx, msg)
+	}
+	return msg, nil
 }
 
 // beginning decides by the place of the commit record whether the log has the transaction: positions

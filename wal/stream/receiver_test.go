@@ -115,7 +115,7 @@ func TestReceiver(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log := &kept{}
-			r := receiver{log: log, spool: &naive{}, start: 100, position: 100, at: 100, replayed: func([]byte) error { return nil }, hook: func(string) {}}
+			r := receiver{log: log, spool: &naive{}, start: 100, position: 100, at: 100, replayed: func([]byte) error { return nil }, spell: asItComes, hook: func(string) {}}
 			var err error
 			for _, s := range c.steps {
 				if err = r.message(t.Context(), s.lsn, s.msg); err != nil {
@@ -137,7 +137,7 @@ func TestReceiver(t *testing.T) {
 
 // TestReceiverCorrupt: a message that does not decode is that, not the server's fault.
 func TestReceiverCorrupt(t *testing.T) {
-	r := receiver{log: &kept{}}
+	r := receiver{log: &kept{}, spell: asItComes}
 	if err := r.message(t.Context(), 1, begin(120)[:20]); !errors.Is(err, pgoutput.ErrCorrupt) {
 		t.Error(err)
 	}

@@ -52,7 +52,7 @@ func prepare(ctx context.Context, conn *pg.Conn, cfg Config, durable wal.LSN) (*
 	}
 	s := &session{
 		cfg: cfg, conn: raw.Conn, in: newReader(raw.Conn), every: cfg.Report, server: state.Current,
-		rx:   receiver{log: cfg.Log, spool: cfg.Spool, start: durable, position: durable, at: durable},
+		rx:   receiver{log: cfg.Log, spell: cfg.Spell, spool: cfg.Spool, start: durable, position: durable, at: durable},
 		kick: make(chan struct{}, 1),
 	}
 	s.rx.replayed, s.rx.hook = s.replayed, cfg.Hook

@@ -52,6 +52,9 @@ func (r *receiver) streamed(ctx context.Context, msg []byte) error {
 	if xid == 0 {
 		xid = r.block
 	}
+	if msg, err = r.spelled(ctx, msg); err != nil {
+		return err
+	}
 	return r.spool.Append(ctx, r.block, xid, r.at, msg)
 }
 
