@@ -118,7 +118,7 @@ func (m *mover) step(s *schema.Step) {
 	for k, v := range s.Settings {
 		settings += fmt.Sprintf("SELECT set_config(%s, %s, true);\n", pg.Literal(k), pg.Literal(v))
 	}
-	err := m.dst.Exec(m.t.Context(), "BEGIN;\n"+settings+m.role(s.Owner)+s.SQL+"\nCOMMIT")
+	err := m.dst.Exec(m.t.Context(), "BEGIN;\n"+settings+m.role(s.Owner, s.Kind)+s.SQL+"\nCOMMIT")
 	if err == nil {
 		return
 	}
@@ -126,20 +126,20 @@ func (m *mover) step(s *schema.Step) {
 		m.t.Fatal(rollback)
 	}
 	if !slices.Contains(s.Tolerate, pg.State(err)) {
-		m.t.Fatalf("%s: %v in:\n%s%s", s.ID, err, m.role(s.Owner), s.SQL)
+		m.t.Fatalf("%s: %v in:\n%s%s", s.ID, err, m.role(s.Owner, s.Kind), s.SQL)
 	}
 	m.tolerated = append(m.tolerated, s.ID)
 }
 
-// role becomes the owner where our role has not his rights anyway, as the target end does.
-func (m *mover) role(owner string) string {
+// role becomes the owner where our role has not his rights anyway, and to grant, as the target end does.
+func (m *mover) role(owner, kind string) string {
 	if owner == "" {
 		return ""
 	}
 	row, err := m.dst.Row(m.t.Context(), `SELECT pg_has_role($1, 'USAGE'), pg_has_role($1, 'MEMBER'), rolsuper
 		FROM pg_roles WHERE rolname = session_user`, owner)
 	check(m.t, err)
-	if row[1] == "f" || row[2] == "t" || row[0] == "t" && !m.become {
+	if row[1] == "f" || row[2] == "t" || row[0] == "t" && !m.become && kind != "ACL" {
 		return ""
 	}
 	return "SET LOCAL ROLE " + pg.Ident(owner) + ";\n"
@@ -152,7 +152,7 @@ func (m *mover) undo(steps []schema.Step) (again []schema.Step) {
 		if s.Undo == "" {
 			continue
 		}
-		if err := m.dst.Exec(m.t.Context(), "BEGIN;\n"+m.role(s.Owner)+s.Undo+"\n;COMMIT"); err != nil {
+		if err := m.dst.Exec(m.t.Context(), "BEGIN;\n"+m.role(s.Owner, s.Kind)+s.Undo+"\n;COMMIT"); err != nil {
 			m.t.Fatalf("undo %s: %v in:\n%s", s.ID, err, s.Undo)
 		}
 		delete(m.seen, s.ID)

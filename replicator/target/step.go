@@ -207,13 +207,16 @@ func (l *Local) asOwners(ctx context.Context, c *pg.Conn, steps []schema.Step) (
 	for _, row := range rows {
 		usage, member, super := row[1] == "t", row[2] == "t", row[3] == "t"
 		for i := range steps {
-			if s := &steps[i]; s.Owner == row[0] && member && (!usage || !super && isRange(s)) {
+			if s := &steps[i]; s.Owner == row[0] && member && (!usage || !super && (isRange(s) || isGrant(s))) {
 				roles[i] = "SET LOCAL ROLE " + pg.Ident(s.Owner) + ";\n"
 			}
 		}
 	}
 	return roles, nil
 }
+
+// isGrant: of all roles whose rights are ours PostgreSQL would take the first that may grant as the grantor.
+func isGrant(s *schema.Step) bool { return s.Kind == "ACL" }
 
 func isRange(s *schema.Step) bool { return s.Kind == "TYPE" && strings.Contains(s.SQL, " AS RANGE (") }
 

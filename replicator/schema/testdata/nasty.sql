@@ -257,6 +257,9 @@ GRANT SELECT ON emr.patient TO nasty_report;
 SET ROLE nasty_second;
 CREATE TABLE emr.second (id int PRIMARY KEY, patient bigint REFERENCES emr.patient);
 CREATE TABLE public.in_public (a int PRIMARY KEY, b int UNIQUE);
+-- of two that may grant, the owner did
+GRANT ALL ON emr.second TO nasty_app WITH GRANT OPTION;
+GRANT SELECT (id) ON emr.second TO nasty_report;
 RESET ROLE;
 
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = emr, public', current_database()); END $$;
