@@ -138,6 +138,10 @@ var mustFix = []struct {
 		owner := pg.Ident(newName("new owner"))
 		f.onSource(t, "CREATE ROLE "+owner+"; ALTER TABLE ward OWNER TO "+owner)
 	}},
+	{id: "owners", side: Target, roles: true, provoke: func(t *testing.T, f *fixture) {
+		grantor := pg.Ident(newName("grantor"))
+		f.onSource(t, "CREATE ROLE "+grantor+"; GRANT SELECT ON ward TO "+grantor+" WITH GRANT OPTION; SET ROLE "+grantor+"; GRANT SELECT ON ward TO PUBLIC")
+	}},
 	{id: "schema-create", side: Target, roles: true, provoke: func(t *testing.T, f *fixture) {
 		owner := pg.Ident(newName("owner"))
 		f.onSource(t, "CREATE ROLE "+owner+"; CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION f() OWNER TO "+owner)
@@ -176,7 +180,8 @@ var mustFix = []struct {
 	{id: "superuser-objects", side: Target, roles: true, provoke: func(t *testing.T, f *fixture) {
 		f.onSource(t, `CREATE FUNCTION note_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
 			CREATE EVENT TRIGGER note_ddl ON ddl_command_end EXECUTE FUNCTION note_ddl();
-			CREATE FUNCTION raw(int) RETURNS int LANGUAGE internal STRICT AS 'int4abs'; CREATE TYPE box2 AS (a int); CREATE CAST (box2 AS text) WITH INOUT`)
+			CREATE FUNCTION raw(int) RETURNS int LANGUAGE internal STRICT AS 'int4abs'; CREATE TYPE box2 AS (a int); CREATE CAST (box2 AS text) WITH INOUT;
+			CREATE AGGREGATE anybody_may (int) (SFUNC = int4pl, STYPE = int)`)
 	}},
 	{id: "encoding", side: Target, elsewhere: true, provoke: func(t *testing.T, f *fixture) {
 		f.target = newName("latin")

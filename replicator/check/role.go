@@ -71,13 +71,15 @@ type owner struct {
 	name              string
 	super, set, usage bool
 	create            bool // on the database
+	grantor           bool // that only: it has given rights on what others own
 }
 
 // fits reports whether we can make objects and hand them to the owner: by having its rights, or by
 // becoming it, for which it must be allowed to make what it owns.
-func (o *owner) fits() bool { return o.set && (o.usage || o.create) }
+func (o *owner) fits() bool { return o.set && (o.usage || o.create || o.grantor) }
 
-// owners: giving an object away takes membership in its new owner.
+// owners: giving an object away takes membership in its new owner, and so does giving rights as
+// somebody else.
 func (r *run) owners(ctx context.Context) error {
 	rows, err := r.ownerNames(ctx)
 	if err != nil {
@@ -88,7 +90,9 @@ func (r *run) owners(ctx context.Context) error {
 		return err
 	}
 	var lack, mighty, sql []string
-	for _, o := range owners {
+	for i := range owners {
+		o := &owners[i]
+		o.grantor = slices.ContainsFunc(rows, func(row []string) bool { return row[0] == o.name && row[2] == "t" })
 		if r.dst.Superuser || o.fits() {
 			continue
 		}
@@ -118,19 +122,41 @@ func (r *run) afterOwners(ctx context.Context, owners []owner) error {
 	return r.schemaRights(ctx)
 }
 
-// ownerNames lists the roles that own what moves, and whether they are superusers on the source.
+// ownerNames lists the roles that own what moves or have given rights on it, whether they are superusers on
+// the source, and whether they are here as grantors only.
 func (r *run) ownerNames(ctx context.Context) ([][]string, error) {
-	others := ""
+	others, grants := "", grantsOnRelations
 	if r.o.Select.IsZero() {
 		// Operators, servers, text search and the like; what moving lists is for objects of the bootstrap superuser,
 		// whom this catalog leaves out.
-		others = ` UNION SELECT rolname, rolsuper FROM pg_shdepend d JOIN pg_roles ON pg_roles.oid = d.refobjid
+		others = ` UNION SELECT d.refobjid FROM pg_shdepend d
 			WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 				AND d.classid NOT IN ('pg_publication'::regclass, 'pg_subscription'::regclass, 'pg_extension'::regclass)
 				AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e')`
+		grants += grantsOnOthers
 	}
-	return r.inScope(ctx, `SELECT DISTINCT rolname, rolsuper FROM (`+r.moving()+`) AS m JOIN pg_roles ON pg_roles.oid = m.owner`+others+` ORDER BY 1`)
+	return r.inScope(ctx, `WITH own AS (SELECT owner FROM (`+r.moving()+`) AS m`+others+`)
+		SELECT rolname, rolsuper, oid NOT IN (SELECT owner FROM own) FROM pg_roles WHERE oid IN (SELECT owner FROM own
+			UNION SELECT x.grantor FROM (`+grants+`) AS g (acl), aclexplode(g.acl) AS x WHERE x.grantor >= `+firstUserOID+`)
+		ORDER BY 1`)
 }
+
+// grantsOnRelations are the rights on relations and columns that move; grantsOnOthers those on what a
+// whole database has besides. PostgreSQL's own objects are left to whoever set up the target.
+const (
+	grantsOnRelations = `SELECT relacl FROM pg_class WHERE oid = ANY ($1::oid[])
+		UNION ALL SELECT attacl FROM pg_attribute WHERE attrelid = ANY ($1::oid[])`
+	grantsOnOthers = `
+		UNION ALL SELECT relacl FROM pg_class WHERE oid >= ` + firstUserOID + `
+		UNION ALL SELECT attacl FROM pg_attribute WHERE attrelid >= ` + firstUserOID + `
+		UNION ALL SELECT nspacl FROM pg_namespace WHERE oid >= ` + firstUserOID + `
+		UNION ALL SELECT proacl FROM pg_proc WHERE oid >= ` + firstUserOID + `
+		UNION ALL SELECT typacl FROM pg_type WHERE oid >= ` + firstUserOID + `
+		UNION ALL SELECT lanacl FROM pg_language WHERE oid >= ` + firstUserOID + `
+		UNION ALL SELECT srvacl FROM pg_foreign_server
+		UNION ALL SELECT fdwacl FROM pg_foreign_data_wrapper
+		UNION ALL SELECT lomacl FROM pg_largeobject_metadata`
+)
 
 // owners reads what the role may do with the owners. Before version 16 every member may SET ROLE.
 func (s *side) owners(ctx context.Context, names []string) ([]owner, error) {

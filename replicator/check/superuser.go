@@ -15,7 +15,7 @@ const superuserKinds = `SELECT kind, name FROM (
 	UNION ALL
 	SELECT 'function in ' || l.lanname, n.nspname || '.' || p.proname, 'pg_proc'::regclass, p.oid
 	FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace
-	WHERE NOT l.lanpltrusted AND p.pronamespace = ANY ($2::oid[])
+	WHERE NOT l.lanpltrusted AND p.prokind <> 'a' AND p.pronamespace = ANY ($2::oid[])
 	UNION ALL
 	SELECT 'base type', n.nspname || '.' || t.typname, 'pg_type'::regclass, t.oid
 	FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
