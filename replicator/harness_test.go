@@ -315,23 +315,67 @@ func (p *pair) mustCatchup() *catchup.Report {
 	return report
 }
 
+// apart is between names in an answer: a name may hold anything else.
+const apart = "\x01"
+
 // compare holds every table of both sides against each other, by means of PostgreSQL's own.
 func (p *pair) compare() {
 	p.t.Helper()
-	tables := `SELECT coalesce(string_agg(format('%I.%I', nspname, relname), E'\n' ORDER BY 1), '') FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-		WHERE relkind IN ('r', 'm') AND nspname NOT IN ('pg_catalog', 'information_schema', 'replicator')`
+	tables := `SELECT coalesce(string_agg(format('%I.%I', nspname, relname), E'\x01' ORDER BY 1), '') FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+		WHERE relkind IN ('r', 'm') AND relispopulated AND nspname NOT IN ('pg_catalog', 'information_schema', 'replicator')`
 	// Catch-up fills materialized views anew; the source's may be stale.
-	p.exec(p.source, `DO $$ DECLARE v text; BEGIN FOR v IN SELECT format('%I.%I', schemaname, matviewname) FROM pg_matviews LOOP
+	p.exec(p.source, `DO $$ DECLARE v text; BEGIN FOR v IN SELECT format('%I.%I', schemaname, matviewname) FROM pg_matviews WHERE ispopulated LOOP
 		EXECUTE 'REFRESH MATERIALIZED VIEW ' || v; END LOOP; END $$`)
 	have, want := p.value(p.target, tables), p.value(p.source, tables)
-	for _, name := range strings.Split(want, "\n") {
-		if !strings.Contains("\n"+have+"\n", "\n"+name+"\n") {
+	columns := p.columns()
+	p.sameAnswers(strings.Split(want, apart), func(name string) string {
+		if !strings.Contains(apart+have+apart, apart+name+apart) {
 			p.t.Errorf("table %s is not on the target", name)
+			return ""
+		}
+		return "SELECT count(*) || ' rows, sum ' || coalesce(sum(hashtextextended(x::text, 0)::numeric), 0) FROM (SELECT " + columns[name] + " FROM ONLY " + name + ") x"
+	})
+}
+
+// columns are the columns of each table as the source has them: an heir's may come in another order.
+func (p *pair) columns() map[string]string {
+	p.t.Helper()
+	c := p.connect(p.source)
+	defer c.Close()
+	rows, err := c.Query(context.Background(), `SELECT format('%I.%I', nspname, relname), coalesce(string_agg(quote_ident(attname), ', ' ORDER BY attnum), '')
+		FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace LEFT JOIN pg_attribute ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+		WHERE relkind IN ('r', 'm') AND nspname NOT IN ('pg_catalog', 'information_schema') GROUP BY 1`)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	columns := map[string]string{}
+	for _, r := range rows {
+		columns[r[0]] = r[1]
+	}
+	return columns
+}
+
+// sameAnswers asks both sides the same of each name.
+func (p *pair) sameAnswers(names []string, ask func(name string) string) {
+	p.t.Helper()
+	src, tgt := p.connect(p.source), p.connect(p.target)
+	defer src.Close()
+	defer tgt.Close()
+	for _, name := range names {
+		sql := ask(name)
+		if sql == "" {
 			continue
 		}
-		sum := "SELECT count(*) || ' rows, sum ' || coalesce(sum(hashtextextended(x::text, 0)::numeric), 0) FROM ONLY " + name + " x"
-		if s, t := p.value(p.source, sum), p.value(p.target, sum); s != t {
-			p.t.Errorf("table %s differs: source %s, target %s", name, s, t)
+		s, err := src.Value(context.Background(), sql)
+		if err != nil {
+			p.t.Fatalf("%s: %v", sql, err)
+		}
+		t, err := tgt.Value(context.Background(), sql)
+		if err != nil {
+			p.t.Fatalf("%s: %v", sql, err)
+		}
+		if s != t {
+			p.t.Errorf("%s differs: source %s, target %s", name, s, t)
 		}
 	}
 }

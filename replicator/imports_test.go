@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"replicator/control", "replicator/check", "replicator/link"},
 	{"replicator/sizing"},
 	{"replicator"},
-	{"bench/cluster", "bench/proxy", "bench/measure", "bench/zoo"},
+	{"bench/cluster", "bench/proxy", "bench/measure", "bench/zoo", "bench/odd"},
 	{"bench/clinical"},
 	{"bench/clinical/workload", "bench/peer"},
 	{"bench/wire"},
