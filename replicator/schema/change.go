@@ -12,8 +12,8 @@ type Change struct {
 	Kind  string // the statement, such as ADD COLUMN
 	Table string // as the plan has it
 	What  string // what it was done to, for people: names and types, no values
-	// Rows says that changes cannot be applied to the planned table any more, or that rows which are
-	// not in the stream differ: whoever goes on would make it worse.
+	// Rows says that the job must not go on: changes cannot be applied to the planned table any more, rows
+	// that are not in the stream differ, or the target would have rows that its source no longer takes.
 	Rows bool
 }
 
@@ -126,10 +126,10 @@ func (d *differ) column(was, is *chunker.Column) {
 	case was.NotNull && !is.NotNull:
 		d.add("ALTER COLUMN DROP NOT NULL", was.Name, true)
 	case is.NotNull && !was.NotNull:
-		d.add("ALTER COLUMN SET NOT NULL", was.Name, false)
+		d.add("ALTER COLUMN SET NOT NULL", was.Name, true)
 	}
 	if was.Identity != is.Identity {
-		d.add("ALTER COLUMN IDENTITY", was.Name, false)
+		d.add("ALTER COLUMN IDENTITY", was.Name, true)
 	}
 }
 
