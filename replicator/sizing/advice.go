@@ -2,9 +2,11 @@ package sizing
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"replicator/replicator/sizing/forecast"
 	"replicator/replicator/status"
 )
 
@@ -12,6 +14,7 @@ import (
 func advice(r *Report) (list []string) {
 	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	if f := r.Forecast; f != nil {
+		aboutNight(f, say)
 		say("The pre-seed of %s of rows will take %s, seldom more than %s. What limits it: %s.",
 			status.Size(f.Bytes), status.Seconds(f.SeedRange.P50), status.Seconds(f.SeedRange.P95), r.Path.Stage)
 		if f.Seed.Behind {
@@ -29,23 +32,34 @@ func advice(r *Report) (list []string) {
 }
 
 func aboutSettings(r *Report, say func(string, ...any)) {
-	text := fmt.Sprintf("Settings: -j %d", bestJobs(r))
+	text := fmt.Sprintf("Settings: -j %d", r.Chosen.Jobs)
+	if r.Chosen.IndexJobs != r.Chosen.Jobs {
+		text += fmt.Sprintf(" --index-jobs %d", r.Chosen.IndexJobs)
+	}
 	if n := r.Network; n != nil && n.Streams > 0 {
-		text += fmt.Sprintf(" --streams %d", max(n.Streams, 2))
-		if n.Best != nil {
-			text += " --compress auto (which will find " + n.Best.Level + ")"
-		}
+		text += fmt.Sprintf(" --streams %d --compress auto", max(n.Streams, 2))
 	}
-	say("%s; chunks of 64 MB.", text)
+	text += ", chunks of 64 MB; that is what was measured."
+	if n := bestJobs(r); n < r.Chosen.Jobs {
+		text += fmt.Sprintf(" The source gives its rows as fast to %s.", sessions(n))
+	}
+	say("%s", text)
 	if n := r.Network; n != nil && n.LossKnown && n.Resent > lossy {
-		say("The link loses packets: %.1f %% were sent again while it was full. More streams help; a cap by --max-rate below what it carries helps more.", 100*n.Resent)
+		say("The link loses packets: %.1f %% were sent again while it was full. More streams help where the loss is the line's; where it is only full, a cap by --max-rate below what it carries.", 100*n.Resent)
 	}
+}
+
+func sessions(n int) string {
+	if n == 1 {
+		return "one session"
+	}
+	return fmt.Sprintf("%d sessions", n)
 }
 
 // lossy is the part of segments sent again from which a link counts as one that loses.
 const lossy = 0.005
 
-// jobs is the fewest sessions that read the largest kind as fast as any number does.
+// bestJobs is the fewest sessions that read the largest kind as fast as any number does.
 func bestJobs(r *Report) int {
 	if r.Source == nil {
 		return r.Chosen.Jobs
@@ -66,39 +80,44 @@ func aboutWindow(f *Forecast, say func(string, ...any)) {
 	if f.Window.Late > f.Window.Total/4 {
 		say("Of that, %s are tables without a key, copied at the fence: give them one, or use --no-key full.", status.Seconds(f.Window.Late))
 	}
+}
+
+// aboutNight is the answer to the first question.
+func aboutNight(f *Forecast, say func(string, ...any)) {
 	d := f.Deadlines
 	if d == nil {
 		return
 	}
 	switch {
 	case !d.Fits:
-		say("The window %s is too short for it.", d.Night)
+		say("It does not fit into the window %s: from the fence to the opening may take %s.", d.Night, status.Seconds(f.OpenRange.P95))
+		return
 	case d.Late:
-		say("For the window that begins %s it is too late to begin the pre-seed; the night after, or a later one, is safe.", local(d.Begin))
+		say("It fits into the window %s, but not any more into the one that begins %s: the pre-seed had to begin by %s. The night after is safe.", d.Night, local(d.Begin), local(d.Seed))
 	default:
-		say("For the window that begins %s: latest safe start of the pre-seed %s.", local(d.Begin), local(d.Seed))
+		say("It fits into the window that begins %s: begin the pre-seed by %s.", local(d.Begin), local(d.Seed))
 	}
-	if d.Fits {
-		say("Latest safe start of the catch-up %s. Latest abort %s, less the time that your services take to start again on the old side.", local(d.Fence), local(d.Abort))
-	}
+	say("Begin the catch-up by %s. The last moment to abort is %s, less the time that your services take to start again on the old side.", local(d.Fence), local(d.Abort))
 }
 
 func local(t time.Time) string { return t.Local().Format("Mon 2 Jan 15:04 MST") }
 
 func aboutLinks(f *Forecast, say func(string, ...any)) {
 	var parts []string
-	for _, l := range f.Links {
-		if l.Bits >= noLink {
-			parts = append(parts, bitRate(l.Bits)+" for "+status.Seconds(l.Days*86400))
-		}
+	for _, l := range f.links() {
+		parts = append(parts, bitRate(l.Bits)+" for "+status.Seconds(l.Days*86400))
 	}
 	switch {
-	case len(f.Links) == 0:
-	case len(parts) == 0:
-		say("Any link is fast enough to have the rows over within half a day.")
-	default:
+	case len(parts) > 0:
 		say("To have the rows over within a number of days the link must carry: %s.", strings.Join(parts, ", "))
+	case len(f.Links) > 0:
+		say("A link of %s has the rows over within half a day.", bitRate(noLink))
 	}
+}
+
+// links are those worth a mention.
+func (f *Forecast) links() []forecast.Link {
+	return slices.DeleteFunc(slices.Clone(f.Links), func(l forecast.Link) bool { return l.Bits < noLink })
 }
 
 // noLink is a rate that needs no mention.

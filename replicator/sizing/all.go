@@ -10,6 +10,7 @@ import (
 	"replicator/replicator/catchup"
 	"replicator/replicator/fault"
 	"replicator/replicator/status"
+	"replicator/replicator/target"
 )
 
 // Part is what is measured.
@@ -99,6 +100,11 @@ func (o *Options) run(ctx context.Context, part Part, r *Report) error {
 		}
 		defer c.close()
 	}
+	if has(TargetPart) || has(PathPart) {
+		if err := o.reach(ctx, c); err != nil {
+			return err
+		}
+	}
 	if has(SourcePart) {
 		if err := o.measureSource(ctx, c, r, span(sourceShare)); err != nil {
 			return err
@@ -151,6 +157,33 @@ func (o *Options) onTarget(ctx context.Context, part Part, c *catalog, r *Report
 		if err := o.measurePath(ctx, c, s, r, span(pathShare)); err != nil {
 			return targetError(err)
 		}
+	}
+	return nil
+}
+
+// reach makes the scratch schema and removes it again: what the target refuses is better known before the
+// source is read for minutes, or watched for a day.
+func (o *Options) reach(ctx context.Context, c *catalog) error {
+	o.Tell("the target: whether it can be reached, and what we may do there")
+	s, err := o.openScratch(ctx, "")
+	if err != nil {
+		return targetError(err)
+	}
+	if c != nil {
+		err = c.elsewhere(ctx)
+	}
+	return errors.Join(err, s.close(ctx))
+}
+
+// elsewhere refuses a target that is the source itself, where the scratch schema is seen now. System
+// identifiers tell less: a copy of the server's files has the same.
+func (c *catalog) elsewhere(ctx context.Context) error {
+	seen, err := c.conn.Value(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", target.ScratchSchema)
+	if err != nil {
+		return fault.New(fault.Source, err, "")
+	}
+	if seen == "t" {
+		return fault.New(fault.Preflight, errors.New("source and target are the same database"), "look at --source and --target")
 	}
 	return nil
 }

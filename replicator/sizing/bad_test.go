@@ -32,7 +32,7 @@ func TestBadInput(t *testing.T) {
 		"CREATE ROLE sizing_nobody LOGIN; CREATE ROLE sizing_reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO sizing_reader")
 	on(t, o.Target, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
 	o.Duration = 5 * time.Second
-	target := objects(t, o.Target)
+	source, target := objects(t, o.Source), objects(t, o.Target)
 	with := func(change func(*Options)) Options {
 		c := o
 		change(&c)
@@ -52,7 +52,11 @@ func TestBadInput(t *testing.T) {
 	refused(t, SourcePart, with(func(o *Options) { o.Select = schema.Selection{Tables: []string{"nothing_like_it"}} }), fault.Usage, "nothing matches")
 	refused(t, SourcePart, with(func(o *Options) { o.Source = as("sizing_nobody", o.Source) }), fault.Source, "SELECT")
 	refused(t, TargetPart, with(func(o *Options) { o.Target = as("sizing_nobody", o.Target) }), fault.Target, "CREATE")
+	refused(t, AllParts, with(func(o *Options) { o.Target = o.Source }), fault.Preflight, "the same database")
+	// Known before the source is watched for a day.
+	refused(t, AllParts, with(func(o *Options) { o.Target, o.Watch = as("sizing_nobody", o.Target), 24*time.Hour }), fault.Target, "CREATE")
 	unchanged(t, o.Target, target)
+	unchanged(t, o.Source, source)
 
 	// A role that may only read is all that the source needs.
 	if _, err := Run(t.Context(), SourcePart, with(func(o *Options) { o.Source = as("sizing_reader", o.Source) })); err != nil {

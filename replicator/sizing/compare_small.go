@@ -18,17 +18,19 @@ const comparedSmall = 48
 // compareSmall compares small tables as a verification does, under one snapshot of each side and side by
 // side: what one costs beyond its rows, and what a group does. Thousands of small tables take long by
 // that alone.
-func (t *trial) compareSmall(ctx context.Context) error {
+func (t *trial) compareSmall(ctx context.Context, r *Report) error {
 	var list []*chunker.Table
 	of := map[*chunker.Table]*scratchTable{}
-	bytes := 0.0
+	bytes, sums := 0.0, 0.0
 	for _, st := range t.byBytes() {
 		if kindOf(st.Table) == Small && st.chunks[0] > 0 && len(list) < comparedSmall {
 			list = append(list, st.Table)
 			of[st.Table] = st
 			bytes += st.bytes[0]
+			sums += min(st.rows[0], checksum.BucketCount) * sumBytes
 		}
 	}
+	t.p.facts.down = downRate(r)
 	if len(list) == 0 {
 		return nil
 	}
@@ -42,10 +44,22 @@ func (t *trial) compareSmall(ctx context.Context) error {
 	if err := verify.SideBySide(ctx, t.o.Jobs, list, g.one); err != nil {
 		return leftOut(err)
 	}
-	took := time.Since(opened).Seconds() - over(bytes, t.p.Compare)
+	took := time.Since(opened).Seconds()
+	t.p.facts.down = max(downRate(r), t.overLink(sums/took)) // what has come back took no longer
+	// Reading and the way of the fingerprints are reckoned for all tables together.
+	took -= max(over(bytes, t.p.Compare), over(sums, t.p.facts.down))
 	t.p.Group = opened.Sub(began).Seconds()
 	t.p.EachTable = max(leastTable, took/float64(len(list)))
 	return nil
+}
+
+// downRate is what the wire carries from the target's site; 0 where there is none.
+func downRate(r *Report) float64 {
+	if r.Network == nil {
+		return 0
+	}
+	_, rate := fills(r.Network.Down)
+	return rate
 }
 
 // leastTable is what no table is compared faster than, in seconds.

@@ -109,8 +109,7 @@ func (o *Options) finishing(r *Report) forecast.Finish {
 	if f.ScanRate <= 0 {
 		f.ScanRate = guessedScan
 	}
-	if n := r.Network; n != nil {
-		_, f.Down = fills(n.Down)
+	if f.Down = facts.down; f.Down > 0 {
 		f.Sums = facts.sums
 	}
 	if r.Source != nil {

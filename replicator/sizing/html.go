@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"time"
 
 	"replicator/replicator/sizing/forecast"
@@ -27,6 +28,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		"count": func(n float64) string { return status.Count(int64(n)) },
 		"time":  status.Time, "local": local, "seconds": status.Seconds, "millis": millis, "bits": bitRate, "per": perSecond,
 		"size":    func(n int64) string { return status.Size(float64(n)) },
+		"links":   func(f *Forecast) []forecast.Link { return f.links() },
 		"percent": func(f float64) string { return fmt.Sprintf("%.1f %%", 100*f) },
 		"ratio":   func(f float64) string { return fmt.Sprintf("%.2f", f) },
 		"days":    func(l forecast.Link) string { return status.Seconds(l.Days * float64(24*time.Hour/time.Second)) },
@@ -41,6 +43,11 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	})
 }
 
+// known leaves out what was not measured.
+func known(list []bar) []bar {
+	return slices.DeleteFunc(list, func(b bar) bool { return b.value <= 0 })
+}
+
 // plots are the pictures of what was measured.
 func (r *Report) plots() (list []plot) {
 	if f := r.Forecast; f != nil {
@@ -49,7 +56,8 @@ func (r *Report) plots() (list []plot) {
 			bars("The pre-seed, in seconds", status.Seconds, []bar{{"prepare", s.Prepare}, {"copy", s.Copy}, {"indexes", s.Index}, {"catch up", s.CatchUp}, {"constraints", s.Constrain}}),
 			bars("From the fence to the opening, in seconds", status.Seconds, []bar{{"fence, proof", w.Fixed}, {"drain", w.Drain}, {"late tables", w.Late}, {"steps", w.Steps}, {"compare", w.Compare}}))
 		st := f.Stages
-		list = append(list, bars("What each stage gives alone, bytes of rows a second", perSecond, []bar{{"source", st.Read}, {"processor", st.Encode}, {"wire", st.Wire}, {"target", st.Write}, {"the whole path", r.Path.Rate}}))
+		list = append(list, bars("What each stage gives alone, bytes of rows a second", perSecond,
+			known([]bar{{"source", st.Read}, {"processor", st.Encode}, {"wire", st.Wire}, {"target", st.Write}, {"the whole path", r.Path.Rate}})))
 	}
 	if s := r.Source; s != nil {
 		var lines []series

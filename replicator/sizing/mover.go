@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -122,7 +123,12 @@ func (m *mover) move(ctx context.Context, next func() (piece, bool), into int, l
 // slicesOf is into how many parts of equal time a run is cut to see how steady it was.
 const slicesOf = 8
 
+// sum leaves parts out where there are whole chunks: of a part nobody knows what has arrived, and what only
+// lies in the buffers on the way would count as moved.
 func sum(list []done) (m moved) {
+	if slices.ContainsFunc(list, func(d done) bool { return !d.part }) {
+		list = slices.DeleteFunc(list, func(d done) bool { return d.part })
+	}
 	for _, d := range list {
 		if !d.part {
 			m.chunks++

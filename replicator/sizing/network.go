@@ -90,10 +90,13 @@ func (m *network) roundTrip(ctx context.Context) error {
 // sweep measures with 1, 2, 4 ... streams.
 func (m *network) sweep(ctx context.Context, span time.Duration, one func(context.Context, *link.Probe, time.Duration) (float64, error)) ([]Point, error) {
 	var list []Point
-	counts := steps(mostStreams)
+	counts, until := steps(mostStreams), time.Now().Add(span)
 	for _, n := range counts {
 		if len(list) > 0 && tooSlow(list[0].Rate, n, span/time.Duration(len(counts))) {
-			break
+			// A slow line takes its time to show what it carries: it gets what is left.
+			rate, err := m.streams(ctx, list[0].Connections, max(leastSpan, time.Until(until)), one)
+			list[0].Rate = max(list[0].Rate, rate)
+			return list[:1], err
 		}
 		clock := startClock()
 		rate, err := m.streams(ctx, n, span/time.Duration(len(counts)), one)
@@ -104,6 +107,8 @@ func (m *network) sweep(ctx context.Context, span time.Duration, one func(contex
 	}
 	return list, nil
 }
+
+const leastSpan = 100 * time.Millisecond
 
 // tooSlow reports that a line carries so little that n streams would not each get far enough to say
 // anything; it is full with fewer.

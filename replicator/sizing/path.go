@@ -73,7 +73,7 @@ func (o *Options) measurePath(ctx context.Context, c *catalog, s *scratch, r *Re
 	if err := t.compare(ctx, part(compareShare)); err != nil {
 		return err
 	}
-	if err := t.compareSmall(ctx); err != nil {
+	if err := t.compareSmall(ctx, r); err != nil {
 		return err
 	}
 	t.p.CPU = clock.busy()

@@ -204,6 +204,7 @@ type facts struct {
 	groups    int     // that tables are compared in
 	step      float64 // seconds of one empty step
 	sums      float64 // bytes of all fingerprints
+	down      float64 // bytes a second of the wire that they come back over; 0: there is none
 }
 
 // Forecast is what is to be expected.

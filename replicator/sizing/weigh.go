@@ -51,22 +51,30 @@ func (t *trial) weighWire(r *Report) {
 		path.Wire = t.p.Wire
 	}
 	var packed, seconds float64
+	arrived := true
 	for _, k := range t.p.Kinds {
 		took := over(k.Bytes, k.Rate)
 		if t.wired[k.Kind] = path.Wire > 0 && over(k.Packed, path.Wire) >= full*took; t.wired[k.Kind] && k.Kind != Small {
 			packed += k.Packed
 			seconds += took
+			arrived = arrived && k.Chunks > 0
 		}
 	}
-	// What rows made of the wire counts more than what noise did, but the buffers on the way take in
-	// what a short sample brings: no more than was measured at length.
-	if seconds > 0 {
+	// What rows made of the wire, which have arrived when their chunk is committed, counts more than what
+	// noise did in less time.
+	switch {
+	case seconds >= longer && arrived:
+		path.Wire = packed / seconds
+	case seconds > 0:
 		path.Wire = min(path.Wire, packed/seconds)
 	}
 	if r.Source != nil { // changes go over it as well
 		path.Wire = max(path.Wire/2, path.Wire-r.Source.Changes.Rows/3600*changeBytes)
 	}
 }
+
+// longer is from how many seconds rows tell more of the wire than the measurement of the network does.
+const longer = 2
 
 // weighKind is the rate of a kind, or the cost of a chunk if it is the small one.
 func (t *trial) weighKind(k *KindPath) {

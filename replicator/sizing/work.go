@@ -65,7 +65,7 @@ func (t *trial) work(ctx context.Context, r *Report) error {
 	if r.Source != nil {
 		w.Changes = r.Source.Changes.Rows / 3600
 	}
-	t.p.facts = facts{objects: objects.Bytes, late: late.Seed().Total + float64(len(late.Tables))*t.built.empty, finish: steps.finish, tables: len(t.c.tables), groups: t.groups(), step: t.built.empty, sums: sums}
+	t.p.facts = facts{objects: objects.Bytes, late: late.Seed().Total + float64(len(late.Tables))*t.built.empty, finish: steps.finish, tables: len(t.c.tables), groups: t.groups(), step: t.built.empty, sums: sums, down: t.p.facts.down}
 	return nil
 }
 
