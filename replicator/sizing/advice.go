@@ -39,7 +39,7 @@ func aboutSettings(r *Report, say func(string, ...any)) {
 	if n := r.Network; n != nil && n.Streams > 0 {
 		text += fmt.Sprintf(" --streams %d --compress auto", max(n.Streams, 2))
 	}
-	text += ", chunks of 64 MB; that is what was measured."
+	text += ", chunks of 64 MB (the default): the forecast is for these."
 	if n := bestJobs(r); n < r.Chosen.Jobs {
 		text += fmt.Sprintf(" The source gives its rows as fast to %s.", sessions(n))
 	}

@@ -203,7 +203,9 @@ func (m *mover) one(ctx context.Context, conn *pg.Conn, p piece, into int) (n am
 	s := target.NewSealer(ctx, w)
 	reading, err := chunker.Read(ctx, conn, p.table, p.chunk, "", source.LockTimeout, s)
 	err = errors.Join(err, s.Close())
-	if n = (amount{s.Bytes(), reading.Rows, w.bytes}); err != nil {
+	n = amount{s.Bytes(), reading.Rows, w.bytes}
+	st.weigh(n.bytes, n.packed)
+	if err != nil {
 		return n, err
 	}
 	if err := chunker.AwaitFlush(ctx, conn, reading.Flush); err != nil {
@@ -214,7 +216,7 @@ func (m *mover) one(ctx context.Context, conn *pg.Conn, p piece, into int) (n am
 	if err := w.Commit(ctx, r); err != nil {
 		return n, err
 	}
-	st.got(into, p, n.bytes, n.rows, n.packed)
+	st.got(into, p, n.bytes, n.rows)
 	return n, nil
 }
 

@@ -95,7 +95,9 @@ func (m *network) sweep(ctx context.Context, span time.Duration, one func(contex
 		if len(list) > 0 && tooSlow(list[0].Rate, n, span/time.Duration(len(counts))) {
 			// A slow line takes its time to show what it carries: it gets what is left.
 			rate, err := m.streams(ctx, list[0].Connections, max(leastSpan, time.Until(until)), one)
-			list[0].Rate = max(list[0].Rate, rate)
+			if rate > 0 {
+				list[0].Rate = rate
+			}
 			return list[:1], err
 		}
 		clock := startClock()

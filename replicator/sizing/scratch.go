@@ -28,7 +28,8 @@ type scratchTable struct {
 	mu     sync.Mutex
 	bytes  [twice]float64 // moved
 	rows   [twice]float64
-	packed float64        // of all, over a link
+	sent   float64        // of all that were packed, also of chunks that were cut off
+	packed float64        // what that was on the wire
 	chunks [twice]float64 // as part of all: the sum of one over the number of chunks of each cut
 }
 
@@ -47,12 +48,11 @@ func (ix scratchIndex) method() string {
 }
 
 // got counts a chunk.
-func (t *scratchTable) got(into int, p piece, bytes, rows, packed int64) {
+func (t *scratchTable) got(into int, p piece, bytes, rows int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.bytes[into] += float64(bytes)
 	t.rows[into] += float64(rows)
-	t.packed += float64(packed)
 	t.chunks[into] += 1 / float64(p.of)
 }
 
@@ -67,12 +67,20 @@ func (t *scratchTable) whole() (bytes, rows float64, ok bool) {
 	return (t.bytes[0] + t.bytes[1]) / part, (t.rows[0] + t.rows[1]) / part, true
 }
 
-// packing is how many packed bytes there are for a byte of rows; ok is false where none went over a link.
+// weigh counts rows that were packed. Rows that pack badly are those that a slow line cuts off.
+func (t *scratchTable) weigh(bytes, packed int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sent += float64(bytes)
+	t.packed += float64(packed)
+}
+
+// packing is how many packed bytes there are for a byte of rows; ok is false where none were packed.
 func (t *scratchTable) packing() (part float64, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if n := t.bytes[0] + t.bytes[1]; n > 0 && t.packed > 0 {
-		return t.packed / n, true
+	if t.sent > 0 && t.packed > 0 {
+		return t.packed / t.sent, true
 	}
 	return 0, false
 }

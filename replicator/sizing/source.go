@@ -210,7 +210,7 @@ func (o *Options) read(ctx context.Context, c *catalog, sample *pieces, n int, s
 				return err
 			}
 			defer func() { _ = conn.Close() }()
-			for time.Since(began) < span {
+			for first := true; first || time.Since(began) < span; first = false { // to connect may take longer
 				p, ok := sample.next()
 				if !ok {
 					return nil

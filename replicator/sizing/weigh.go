@@ -1,6 +1,10 @@
 package sizing
 
-import "strings"
+import (
+	"strings"
+
+	"replicator/chunker"
+)
 
 // What holds a copy up is either the wire or all the rest: source, processors, target. A sample tells the
 // one that is slower; the two are kept apart, because tables differ in both.
@@ -130,19 +134,23 @@ func (t *trial) best() float64 {
 	return over(bytes, seconds)
 }
 
-// packing is how many bytes of the wire a byte of a table's rows takes: its own sample's, or its kind's.
-func (t *trial) packing(st *scratchTable, kind Kind) float64 {
+// packing is how many bytes of the wire a byte of a table's rows takes: as its own sample did, or as rows
+// of the table did at the source end, or as others of its kind.
+func (t *trial) packing(r *Report, table *chunker.Table) float64 {
 	if t.p.Work.Path.Wire == 0 {
 		return 0
 	}
-	if st != nil {
+	if st := t.tables[table.OID]; st != nil {
 		if part, ok := st.packing(); ok {
 			return part
 		}
 	}
+	if part := packedAlone(r.Source, table.String()); part > 0 {
+		return part
+	}
 	var bytes, packed float64
 	for _, k := range t.p.Kinds {
-		if k.Kind == kind && k.Packed > 0 {
+		if k.Kind == kindOf(table) && k.Packed > 0 {
 			return k.Packed / k.Bytes
 		}
 		bytes += k.Bytes
@@ -152,6 +160,22 @@ func (t *trial) packing(st *scratchTable, kind Kind) float64 {
 		return 1
 	}
 	return packed / bytes
+}
+
+// packedAlone is what the source part found of a table at the best level; 0 of none.
+func packedAlone(s *Source, table string) float64 {
+	best := 0.0
+	if s == nil {
+		return 0
+	}
+	for _, p := range s.Packing {
+		for _, l := range p.Levels {
+			if p.Table == table {
+				best = max(best, l.Ratio)
+			}
+		}
+	}
+	return over(1, best)
 }
 
 // oneOf is which part of the best rate one connection reaches alone; 0 where that was not measured.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"replicator/chunker"
 	"replicator/replicator/link"
 )
 
@@ -26,7 +27,7 @@ func weighedTrial(kinds ...KindPath) (*trial, *Report) {
 // TestWireAndRestAreToldApart: what filled the wire says nothing of the rest, and the other way round.
 func TestWireAndRestAreToldApart(t *testing.T) {
 	t.Parallel()
-	c, _ := weighedTrial(
+	c, r := weighedTrial(
 		KindPath{Kind: Toast, Chunks: 10, Bytes: 9e6, Packed: 9e6, Rate: 0.9e6}, // ten seconds, of which the wire had nine
 		KindPath{Kind: Narrow, Chunks: 10, Bytes: 40e6, Packed: 1e6, Rate: 10e6},
 		KindPath{Kind: Small, Chunks: 100, Bytes: 1e6, Packed: 0.1e6, Rate: 0.5e6})
@@ -41,10 +42,15 @@ func TestWireAndRestAreToldApart(t *testing.T) {
 	about(t, "a chunk", c.chunk, 0.019)
 	about(t, "narrow rows", c.rates[Narrow], 40e6/(4-10*c.chunk))
 	about(t, "TOASTed rows without a wire", c.rates[Toast], c.rates[Narrow])
-	about(t, "packing of a table without a sample", c.packing(nil, Narrow), 1.0/40)
-	st := &scratchTable{}
-	st.got(0, piece{of: 1}, 1000, 1, 500)
-	about(t, "packing of a table with one", c.packing(st, Narrow), 0.5)
+	// A small table; then what is known of it by and by.
+	table := &chunker.Table{OID: 7, Schema: "public", Name: "t"}
+	about(t, "packing of its kind", c.packing(r, table), 0.1)
+	r.Source.Packing = []Packing{{Table: table.String(), Levels: []LevelRate{{Ratio: 1}, {Ratio: 4}}}}
+	about(t, "packing at the source end", c.packing(r, table), 0.25)
+	st := &scratchTable{Table: table}
+	c.tables = map[uint32]*scratchTable{7: st}
+	st.weigh(1000, 500) // of a chunk that was cut off
+	about(t, "packing of its sample", c.packing(r, table), 0.5)
 }
 
 // TestWireAlone: where the wire held up everything, the rest is what the source's own speed says.
@@ -64,7 +70,7 @@ func TestNoWire(t *testing.T) {
 	c.p.Kinds = []KindPath{{Kind: Wide, Chunks: 1, Bytes: 1e6, Rate: 1e6}}
 	c.p.Work.Path.Wire = 0
 	c.weigh(r)
-	if c.p.Work.Path.Wire != 0 || c.packing(nil, Wide) != 0 {
+	if c.p.Work.Path.Wire != 0 || c.packing(r, &chunker.Table{}) != 0 {
 		t.Errorf("a wire: %+v", c.p.Work.Path)
 	}
 	about(t, "rows", c.rates[Wide], 1e6)

@@ -30,7 +30,7 @@ func (t *trial) work(ctx context.Context, r *Report) error {
 	var sampled float64
 	for i := range t.c.tables {
 		table := &t.c.tables[i]
-		ft, n := t.table(table)
+		ft, n := t.table(r, table)
 		rows[table.OID] = n
 		sums += min(n, checksum.BucketCount) * sumBytes
 		if table.Late() {
@@ -85,7 +85,7 @@ const sumBytes = 40
 const foreignSpan = 10 * time.Second
 
 // table reckons one table, and how many rows it has.
-func (t *trial) table(table *chunker.Table) (forecast.Table, float64) {
+func (t *trial) table(r *Report, table *chunker.Table) (forecast.Table, float64) {
 	k := kindOf(table)
 	st := t.tables[table.OID]
 	bytes, rows, ok := 0.0, 0.0, false
@@ -101,7 +101,7 @@ func (t *trial) table(table *chunker.Table) (forecast.Table, float64) {
 	if rate == 0 {
 		rate = t.best()
 	}
-	out := forecast.Table{Name: table.String(), Bytes: bytes, Packed: bytes * t.packing(st, k), Rate: rate,
+	out := forecast.Table{Name: table.String(), Bytes: bytes, Packed: bytes * t.packing(r, table), Rate: rate,
 		Chunks: int(max(1, (table.Bytes+chunker.DefaultBytes/2)/chunker.DefaultBytes))}
 	out.Steps, out.Unique, out.After = t.indexSeconds(table, st, rows)
 	return out, rows
