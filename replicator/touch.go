@@ -51,6 +51,7 @@ type toucher struct {
 
 	mu      sync.Mutex
 	state   touches
+	news    bool               // the state has proofs that the store has not
 	reading chan struct{}      // closed while the log is read; another one once it is not
 	hurry   context.CancelFunc // ends the wait for a frame, so that what is noted is written now
 
@@ -206,6 +207,7 @@ func (t *toucher) flush() error {
 	if err != nil {
 		return err
 	}
+	t.news = false
 	for table, n := range fresh {
 		p := t.state.Tables[table]
 		p.Keys += n
@@ -264,7 +266,9 @@ func (t *toucher) watch(ctx context.Context, tables []*chunker.Table, text bool)
 	}
 }
 
-// prove notes that both sides of a table were equal as of lsn: changes before it need no comparison.
+// prove notes that both sides of a table were equal as of lsn: changes before it need no comparison. It
+// is durable after keep, or the next write: the state is one of all tables, and to write it for each of
+// thousands would take longer than to compare them.
 func (t *toucher) prove(table int, lsn wal.LSN) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -274,9 +278,25 @@ func (t *toucher) prove(table int, lsn wal.LSN) error {
 	}
 	p.Clean, p.At = lsn, time.Now().UTC()
 	t.state.Tables[table] = p
+	if p.Keys == 0 { // a note that is not counted yet may stay: its row is compared, and nothing is lost
+		t.news = true
+		return nil
+	}
 	left, err := t.store.Untouch(table, lsn, keyTouches, t.state)
 	p.Keys = left
 	t.state.Tables[table] = p
+	return err
+}
+
+// keep makes proofs durable.
+func (t *toucher) keep() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.news {
+		return nil
+	}
+	err := t.store.Put(keyTouches, t.state)
+	t.news = err != nil
 	return err
 }
 

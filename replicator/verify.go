@@ -260,6 +260,9 @@ func (v *verifier) Found(t *chunker.Table, lsn wal.LSN, equal bool) error {
 
 // Keep implements verify.Job: the last report is kept, and the history of those that ended.
 func (v *verifier) Keep(r *verify.Report) error {
+	if err := v.touch.keep(); err != nil { // a table of a report that is gone on with is not proved again
+		return err
+	}
 	if r.Outcome == verify.Running || r.Ended.IsZero() {
 		return v.store.Put(keyVerify, r)
 	}

@@ -29,7 +29,7 @@ type Job interface {
 	Found(t *chunker.Table, lsn wal.LSN, equal bool) error
 	// Strangers are those who were seen on the target since the job began, up to now.
 	Strangers(ctx context.Context) ([]status.Stranger, error)
-	// Keep keeps the report, as far as it is.
+	// Keep keeps the report, as far as it is, and what Found was told before.
 	Keep(r *Report) error
 }
 
@@ -59,7 +59,10 @@ type Event struct {
 // Run compares what o means and fills in the report, which may be one that a killed run has left. Its
 // error is of code fault.Mismatch when tables differ.
 func Run(ctx context.Context, job Job, o Options, report *Report, tell func(Event)) error {
-	r := &run{job: job, o: o, report: report, tell: tell}
+	r := &run{job: job, o: o, report: report, tell: tell, at: map[string]int{}}
+	for i := range report.Tables {
+		r.at[report.Tables[i].Name] = i
+	}
 	began := time.Now()
 	err := r.all(ctx)
 	report.Ended = time.Now().UTC()
@@ -97,7 +100,11 @@ type run struct {
 	report *Report
 	tell   func(Event)
 	total  int
-	mu     sync.Mutex // of the report
+
+	mu   sync.Mutex     // of the report
+	at   map[string]int // where it has a table
+	kept time.Time      // when it was kept last
+	rest time.Duration  // until it is kept again
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -108,7 +115,7 @@ func (r *run) all(ctx context.Context) error {
 	r.report.Left, r.total = late, len(tables)
 	var left []*chunker.Table
 	for _, t := range tables {
-		if r.report.find(t.String()) == nil {
+		if _, compared := r.at[t.String()]; !compared {
 			left = append(left, t)
 		}
 	}
@@ -166,14 +173,31 @@ func (r *run) add(of *chunker.Table, t *Table) error {
 			return err
 		}
 	}
-	if old := r.report.find(t.Name); old != nil {
-		*old = *t
+	if i, again := r.at[t.Name]; again {
+		r.report.Tables[i] = *t
 	} else {
+		r.at[t.Name] = len(r.report.Tables)
 		r.report.Tables = append(r.report.Tables, *t)
 	}
 	r.tell(Event{Table: *t, Done: len(r.report.Tables), Of: r.total})
-	return r.job.Keep(r.report)
+	return r.keep()
 }
+
+// keep keeps the report from time to time: it is kept whole, and with thousands of small tables that would
+// take longer than to compare them. What a kill takes away is compared again.
+func (r *run) keep() error {
+	began := time.Now()
+	if began.Sub(r.kept) < r.rest {
+		return nil
+	}
+	err := r.job.Keep(r.report)
+	r.kept = time.Now()
+	r.rest = keepShare * r.kept.Sub(began)
+	return err
+}
+
+// keepShare bounds what keeping the report takes of the time.
+const keepShare = 20
 
 // compare compares one table, and names the rows in which it differs.
 func (r *run) compare(ctx context.Context, a *Aligned, t *chunker.Table, sessions int) (*Table, error) {
@@ -235,7 +259,7 @@ func hashes(ds []checksum.Difference) []checksum.KeyHash {
 
 // repair copies the rows of a table that differ, and compares the table again.
 func (r *run) repair(ctx context.Context, t *chunker.Table) error {
-	found := r.report.find(t.String())
+	found := &r.report.Tables[r.at[t.String()]]
 	rows := make([]checksum.KeyHash, len(found.Differences))
 	for i := range found.Differences {
 		if err := rows[i].UnmarshalText([]byte(found.Differences[i].KeyHash)); err != nil {
