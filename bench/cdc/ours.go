@@ -34,7 +34,11 @@ func ours() subject {
 // job is a new one, of that name, into a database of that name.
 func (w *world) job(ctx context.Context, name string) (*peer.Job, error) {
 	m, err := w.Move(ctx, sourceDB, name)
-	return &peer.Job{Move: m, Program: w.program, Name: name}, err
+	if err != nil {
+		return nil, err
+	}
+	m.SourceDSN = w.Source.DSN(sourceDB) // by TCP, as all others here: the source is another machine
+	return &peer.Job{Move: m, Program: w.program, Name: name}, nil
 }
 
 func (w *world) drainOurs(ctx context.Context, b *backlog, j *peer.Job) (v measure.Values, err error) {

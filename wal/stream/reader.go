@@ -21,6 +21,7 @@ const headerSize = 5 // kind, and length including itself
 // the next call goes on where it stopped.
 type reader struct {
 	conn net.Conn
+	few  *gatherer // few reads for many messages
 	buf  []byte
 	r, w int // buf[r:w] has been read and not been given out
 
@@ -29,7 +30,7 @@ type reader struct {
 }
 
 func newReader(conn net.Conn) *reader {
-	r := &reader{conn: conn, buf: make([]byte, firstBuffer)}
+	r := &reader{conn: conn, few: newGatherer(conn), buf: make([]byte, firstBuffer)}
 	r.last.Store(time.Now().UnixNano())
 	return r
 }
@@ -70,7 +71,9 @@ func (r *reader) fill(need int, arm func() error) error {
 		return err
 	}
 	r.w += n
-	r.last.Store(time.Now().UnixNano())
+	now := time.Now()
+	r.last.Store(now.UnixNano())
+	r.few.read(n, now)
 	return nil // an error comes again
 }
 

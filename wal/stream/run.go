@@ -127,6 +127,9 @@ func (s *session) receive(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, os.ErrDeadlineExceeded):
+			if s.in.few.passed() || s.waiting.IsZero() {
+				continue
+			}
 			err = s.sync()
 		case err != nil:
 			err = fmt.Errorf("read from the source: %w", err)
@@ -145,11 +148,14 @@ const quiet = time.Millisecond
 
 // until is how long to wait for more.
 func (s *session) until() time.Time {
-	if s.waiting.IsZero() {
+	wait := quiet
+	if s.in.few.on {
+		wait = gatherFor
+	} else if s.waiting.IsZero() {
 		return time.Time{}
 	}
-	until := time.Now().Add(quiet)
-	if most := s.waiting.Add(s.cfg.Group); most.Before(until) {
+	until := time.Now().Add(wait)
+	if most := s.waiting.Add(s.cfg.Group); !s.waiting.IsZero() && most.Before(until) {
 		return most
 	}
 	return until
