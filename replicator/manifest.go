@@ -106,6 +106,8 @@ func (j *job) manifest(ctx context.Context, made bool, more []schema.Item) (*sch
 	if err != nil {
 		return nil, err
 	}
+	named := j.work.Superuser()
+	facts.LeftOut = slices.DeleteFunc(facts.LeftOut, func(i schema.Item) bool { return named[i.Name] })
 	if j.rec.Select.IsZero() { // what stands of schema public is compared by itself
 		facts.LeftOut = slices.DeleteFunc(facts.LeftOut, func(i schema.Item) bool { return ofPublic.MatchString(i.Name) })
 	}

@@ -14,6 +14,7 @@ import (
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
 	"replicator/replicator/schema"
+	"replicator/replicator/source"
 	"replicator/replicator/status"
 )
 
@@ -156,4 +157,51 @@ func (p *pair) mustCatchupWithout(losses ...string) *catchup.Report {
 		p.t.Fatalf("catch-up: %v", err)
 	}
 	return report
+}
+
+// TestWithoutSuperuser moves a database with objects that only a superuser can make, to a role that is none:
+// the manifest names them, and once that is acknowledged all the rest moves. At the window only what needs
+// them is to be acknowledged as well.
+func TestWithoutSuperuser(t *testing.T) {
+	p := newPair(t, ownServer(t, cluster.Config{}), ownServer(t, cluster.Config{}))
+	p.exec(p.source, `GRANT CREATE ON SCHEMA public TO ward; CREATE TABLE bed (id int PRIMARY KEY, n int); INSERT INTO bed SELECT i, i FROM generate_series(1, 50) i;
+		CREATE FUNCTION raw(int) RETURNS int LANGUAGE internal STRICT AS 'int4abs'; COMMENT ON FUNCTION raw(int) IS 'x'; GRANT EXECUTE ON FUNCTION raw(int) TO ward;
+		CREATE TYPE odd; CREATE FUNCTION odd_in(cstring) RETURNS odd LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+		CREATE FUNCTION odd_out(odd) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out'; CREATE TYPE odd (INPUT = odd_in, OUTPUT = odd_out, LIKE = int4);
+		COMMENT ON TYPE odd IS 'x'; CREATE VIEW seen AS SELECT raw(n) AS n FROM bed; CREATE FUNCTION takes(odd) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW fine AS SELECT n FROM bed;
+		CREATE TYPE pairs AS (a int8); CREATE CAST (odd AS oid) WITHOUT FUNCTION;
+		CREATE OPERATOR CLASS ints FOR TYPE int USING btree AS OPERATOR 3 =, FUNCTION 1 btint4cmp(int, int);
+		CREATE TEXT SEARCH PARSER words (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype);
+		DO $do$ DECLARE x text; BEGIN FOREACH x IN ARRAY '{TABLE bed,FUNCTION raw(int),FUNCTION odd_in(cstring),FUNCTION odd_out(odd),TYPE odd,VIEW seen,VIEW fine,FUNCTION takes(odd),TYPE pairs,OPERATOR CLASS ints USING btree,OPERATOR FAMILY ints USING btree}'::text[]
+			LOOP EXECUTE 'ALTER ' || x || ' OWNER TO ward'; END LOOP; END $do$`)
+	m := &move{p, p.value(p.source, "SELECT current_database()"), p.value(p.target, "SELECT current_database()")}
+	m.setUp(source.FenceDatabase)
+	m.noSuperuser()
+	code, out := p.ends()
+	roots := []string{"base type public.odd", "cast public.odd to oid", "function in internal public.odd_in", "function in internal public.odd_out",
+		"function in internal public.raw", "operator class public.ints", "operator family public.ints", "text search parser words"}
+	if have := losses(p.manifest()); code != fault.Preflight || !slices.Equal(have, roots) {
+		t.Fatalf("ended with %d, lost are %q, want %q:\n%s", code, have, roots, out)
+	}
+	p.o.Acknowledge = p.manifest().Digest
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	p.exec(p.source, "UPDATE bed SET n = n + 1")
+	lost := append(slices.Clone(roots), `left out FUNCTION public.takes("public"."odd")`, "left out VIEW public.seen")
+	slices.Sort(lost)
+	p.mustCatchupWithout(lost...)
+	<-e.gone
+	p.compare()
+	if n := p.value(p.target, "SELECT count(*) FROM fine"); n != "50" {
+		t.Errorf("what needs no superuser is not there: %s rows", n)
+	}
+}
+
+// losses are what a manifest loses, in a word each.
+func losses(m *schema.Manifest) []string {
+	var have []string
+	for _, i := range m.Losses() {
+		have = append(have, i.Kind+" "+i.Name)
+	}
+	return have
 }

@@ -18,6 +18,8 @@ type Facts struct {
 	Schemas           map[string]Namespace  `json:"schemas"`     // by name
 	Checks            []Check               `json:"checks"`      // that call functions
 	SearchPath        string                `json:"search_path"` // of the role on the source
+
+	mighty map[objectKey]bool // only a superuser can make them
 }
 
 // Index is an index of an ordinary table.
@@ -62,7 +64,7 @@ func ReadFacts(ctx context.Context, conn *pg.Conn, sel Selection) (*Facts, error
 	}
 	f := &Facts{}
 	for _, step := range []func(context.Context, *pg.Conn, string) error{
-		f.readIndexes, f.readConstraints, f.readPartitions, f.readAlways, f.readSchemas, f.readChecks,
+		f.readIndexes, f.readConstraints, f.readPartitions, f.readAlways, f.readSchemas, f.readChecks, f.readMighty,
 	} {
 		if err := step(ctx, conn, oids); err != nil {
 			return nil, err

@@ -38,6 +38,13 @@ func (l *Losses) Read(ctx context.Context, conn *pg.Conn) (*Manifest, error) {
 		}
 		items = append(items, found...)
 	}
+	if l.Select.IsZero() && (l.Target == nil || !l.Target.Superuser) {
+		found, err := superuserItems(ctx, conn)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, found...)
+	}
 	if l.Target == nil {
 		return newManifest(items), nil
 	}

@@ -56,6 +56,8 @@ type planner struct {
 	within map[int]int               // index of an entry's step in its list, by ID
 	said   map[[2]string]string      // comments on checks that are away, by tag; "" for none
 	shared map[[2]string]map[string]string
+	mighty map[int]bool // entries that only a superuser can make, by ID; lacks are those and what needs them
+	lacks  map[int]bool
 	late   bool // no table has rows before the fence, as with tables made after the plan
 
 	lists [ranks][]Step
@@ -70,7 +72,7 @@ func newPlanner(entries []Entry, tables []chunker.Table, facts *Facts) *planner 
 		entry: map[int]*Entry{}, rank: map[int]rank{}, ids: map[string]int{}, dumped: map[uint32]bool{}, within: map[int]int{},
 		said: map[[2]string]string{}, shared: map[[2]string]map[string]string{},
 		byTab: map[rank]map[int][]Step{inTable: {}, inUnique: {}, inLate: {}},
-		early: map[int][]Step{},
+		early: map[int][]Step{}, mighty: map[int]bool{}, lacks: map[int]bool{},
 	}
 	for i := range entries {
 		e := &entries[i]
@@ -93,6 +95,7 @@ func newPlanner(entries []Entry, tables []chunker.Table, facts *Facts) *planner 
 			p.said[c.tag()] = ""
 		}
 	}
+	p.withoutSuperuser(entries)
 	p.schemas(entries)
 	p.grantsFirst(entries)
 	return p
@@ -159,7 +162,7 @@ func (p *planner) after(e *Entry, own rank) rank {
 // list appends e as one step to the stage of a rank.
 func (p *planner) list(e *Entry, r rank, tolerate ...string) {
 	s := p.step(e)
-	s.Tolerate = tolerate
+	s.Tolerate = append(s.Tolerate, tolerate...)
 	if r >= inFinish || r == inForeign { // foreign keys may wait for the fence as well
 		s.Undo = undo(e)
 	}
@@ -190,6 +193,9 @@ func (p *planner) step(e *Entry) Step {
 	}
 	if e.Type == "TABLE" {
 		s.Table = name
+	}
+	if s.Superuser = p.mighty[e.ID]; p.lacks[e.ID] {
+		s.Tolerate = slices.Clone(lacking)
 	}
 	return s
 }

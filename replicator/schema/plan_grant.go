@@ -74,7 +74,7 @@ var sessionRole = regexp.MustCompile(`^SET SESSION AUTHORIZATION `)
 // which needs a superuser, SET ROLE does the same and membership is enough.
 func (p *planner) grantStep(e *Entry) Step {
 	s := p.step(e)
-	s.Tolerate = []string{insufficientPrivilege}
+	s.Tolerate = append(s.Tolerate, insufficientPrivilege)
 	said := statements(s.SQL)
 	for i := range said {
 		switch {

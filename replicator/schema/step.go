@@ -20,6 +20,8 @@ type Step struct {
 	MayStand bool              `json:"may_stand,omitempty"` // see Work.MayStand
 	Settings map[string]string `json:"settings,omitempty"`
 	Tolerate []string          `json:"tolerate,omitempty"`
+	// Superuser says that only a superuser can do it: the manifest names the object from the start.
+	Superuser bool `json:"superuser,omitempty"`
 }
 
 // Work is all steps of a database by stage. Within a list order matters, but for Validate; within
