@@ -69,13 +69,3 @@ func (r *Report) Different() (names []string) {
 	}
 	return names
 }
-
-// find is the comparison of a table, nil if there is none.
-func (r *Report) find(name string) *Table {
-	for i := range r.Tables {
-		if r.Tables[i].Name == name {
-			return &r.Tables[i]
-		}
-	}
-	return nil
-}
