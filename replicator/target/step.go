@@ -132,19 +132,28 @@ func (l *Local) runSteps(ctx context.Context, c *pg.Conn, steps []schema.Step) e
 		return err
 	}
 	var sql strings.Builder
+	var set map[string]string // what is set already: most steps of a group want the same
 	for i := range steps {
-		if fresh[steps[i].ID] {
-			writeStep(&sql, &steps[i], roles[i])
+		if s := &steps[i]; fresh[s.ID] {
+			if !maps.Equal(set, s.Settings) {
+				writeSettings(&sql, s.Settings)
+				set = s.Settings
+			}
+			writeStep(&sql, s, roles[i])
 		}
 	}
 	return c.Exec(ctx, sql.String())
 }
 
-// writeStep appends a step with what it runs under; role is of asOwners.
-func writeStep(sql *strings.Builder, s *schema.Step, role string) {
-	for name, value := range s.Settings {
+// writeSettings has settings hold up to the end of the transaction.
+func writeSettings(sql *strings.Builder, settings map[string]string) {
+	for name, value := range settings {
 		fmt.Fprintf(sql, "SELECT pg_catalog.set_config(%s, %s, true);\n", pg.Literal(name), pg.Literal(value))
 	}
+}
+
+// writeStep appends a step; role is of asOwners.
+func writeStep(sql *strings.Builder, s *schema.Step, role string) {
 	sql.WriteString(role)
 	sql.WriteString(s.SQL)
 	sql.WriteString("\n;\n") // whatever it ends with, a comment included
