@@ -62,11 +62,29 @@ func (j *job) makePlan(ctx context.Context) ([]chunker.Table, [][]chunker.Chunk,
 			return nil, nil, err
 		}
 	}
+	if err := j.waitForIndexes(ctx, conn, tables); err != nil {
+		return nil, nil, err
+	}
 	if err := order(ctx, conn, tables, j.o.Priority); err != nil {
 		return nil, nil, err
 	}
 	chunks, err := j.cut(ctx, tables)
 	return tables, chunks, err
+}
+
+// waitForIndexes makes late tables of those that name indexes: the target has no such names yet.
+func (j *job) waitForIndexes(ctx context.Context, conn *pg.Conn, tables []chunker.Table) error {
+	naming, err := schema.NamingIndexes(ctx, conn, tables, (*chunker.Table).Late)
+	if err != nil {
+		return fault.New(fault.Source, err, "")
+	}
+	for i := range tables {
+		if t := &tables[i]; naming[t.OID] {
+			j.log.Info("a table names indexes, which are built after the rows: it is copied at the fence", "table", t.String())
+			t.Identity = chunker.IdentityNone
+		}
+	}
+	return nil
 }
 
 // identifyFully gives tables without a key REPLICA IDENTITY FULL, so that their changes can be published.

@@ -57,7 +57,8 @@ type run struct {
 	o        Options
 	src, dst *side // nil: not looked at
 	tables   []chunker.Table
-	oids     string // of tables, an array literal
+	naming   map[uint32]bool // tables that name indexes, by OID: they are copied at the fence
+	oids     string          // of tables, an array literal
 	scope    scope
 	report   Report
 
@@ -152,6 +153,9 @@ func (r *run) catalog(ctx context.Context) error {
 		return fault.New(fault.Source, fmt.Errorf("read the source's catalog: %w", err), "")
 	}
 	r.tables = tables
+	if r.naming, err = schema.NamingIndexes(ctx, r.src.conn, tables, r.late); err != nil {
+		return fault.New(fault.Source, err, "")
+	}
 	return r.setScope(ctx)
 }
 

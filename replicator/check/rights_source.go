@@ -124,9 +124,11 @@ func (r *run) publication(ctx context.Context) error {
 // published are the tables whose changes come in the stream. With --no-key full seed gives the
 // others an identity first.
 func (r *run) published() []chunker.Table {
-	return slices.DeleteFunc(slices.Clone(r.tables), func(t chunker.Table) bool {
-		return t.Unlogged || t.Late() && r.o.NoKey != "full"
-	})
+	return slices.DeleteFunc(slices.Clone(r.tables), func(t chunker.Table) bool { return r.late(&t) || r.naming[t.OID] })
+}
+
+func (r *run) late(t *chunker.Table) bool {
+	return t.Unlogged || t.Late() && r.o.NoKey != "full"
 }
 
 // publicationSQL makes the publication and gives it to the role, which may then drop it.
