@@ -27,8 +27,8 @@ type Opened interface {
 
 // Limits bound a window. A transaction beyond them is applied in pieces of this size.
 type Limits struct {
-	Changes int           // row changes; default 10,000
-	Bytes   int64         // of messages and values held; default 8 MiB
+	Changes int           // row changes; default 40,000
+	Bytes   int64         // of messages and values held; default 16 MiB
 	Delay   time.Duration // age at which an open window is closed although more keeps coming; default 500 ms
 }
 
@@ -70,10 +70,10 @@ func (cfg *Config) validate() error {
 		return fmt.Errorf("apply: config needs Connect and Job")
 	}
 	if cfg.Limits.Changes <= 0 {
-		cfg.Limits.Changes = 10_000
+		cfg.Limits.Changes = 40_000
 	}
 	if cfg.Limits.Bytes <= 0 {
-		cfg.Limits.Bytes = 8 << 20
+		cfg.Limits.Bytes = 16 << 20
 	}
 	if cfg.Limits.Delay <= 0 {
 		cfg.Limits.Delay = 500 * time.Millisecond
