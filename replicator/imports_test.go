@@ -15,6 +15,7 @@ var layers = [][]string{
 	{"checksum/frame", "wal/pgoutput", "wal/slot", "replicator/sign"},
 	{"wal/changelog"},
 	{"wal/stream", "chunker"},
+	{"replicator/ddl"},
 	{"replicator/checkpoint", "replicator/status", "replicator/schema", "replicator/source", "replicator/apply", "replicator/largeobject"},
 	{"replicator/target", "replicator/catchup", "replicator/verify"},
 	{"replicator/control", "replicator/check", "replicator/link"},

@@ -1,0 +1,133 @@
+package ddl
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"replicator/chunker"
+)
+
+// Message is what the event triggers tell of one command; one of its parts is there.
+type Message struct {
+	V       int      `json:"v"`
+	Tag     string   `json:"tag"`
+	State   *State   `json:"state"`
+	Index   *Index   `json:"index"`
+	Enum    *Enum    `json:"enum"`
+	Rewrite *Rewrite `json:"rewrite"`
+	Dropped []Object `json:"dropped"`
+	Failed  string   `json:"failed"` // SQLSTATE
+}
+
+// State is an ordinary table after a command.
+type State struct {
+	OID         uint32   `json:"oid"`
+	Schema      string   `json:"schema"`
+	Name        string   `json:"name"`
+	Persistence string   `json:"persistence"`
+	Identity    string   `json:"identity"` // relreplident
+	Typed       bool     `json:"typed"`
+	Tree        bool     `json:"tree"`     // it is a part of one, by partitions or by inheritance
+	Attached    bool     `json:"attached"` // triggers, policies or rules may name its columns
+	File        uint32   `json:"file"`     // as chunker.Table has them
+	Altered     string   `json:"altered"`
+	Generated   string   `json:"generated"`
+	Key         []string `json:"key"`
+	Columns     []Column `json:"columns"`
+}
+
+// Column is one of a State that is not generated.
+type Column struct {
+	Num       int16   `json:"num"`
+	Name      string  `json:"name"`
+	Type      string  `json:"type"`
+	OID       uint32  `json:"oid"`
+	Array     bool    `json:"array"`
+	NotNull   bool    `json:"not_null"`
+	Identity  string  `json:"identity"`
+	Odd       bool    `json:"odd"` // of a type that binary cannot carry, or whose text depends on the server
+	Default   *string `json:"default"`
+	Filled    bool    `json:"filled"` // rows that are older than the column have Fill in it
+	Fill      *string `json:"fill"`   // nil where it cannot be told
+	Collation *string `json:"collation"`
+}
+
+// Index is one that was made.
+type Index struct {
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
+	Table  uint32 `json:"table"`
+	SQL    string `json:"sql"`
+	Valid  bool   `json:"valid"`
+	Whole  bool   `json:"whole"` // not of a partitioned table, nor a part of one
+}
+
+// Enum is an enum as it is now.
+type Enum struct {
+	Schema string   `json:"schema"`
+	Name   string   `json:"name"`
+	Labels []string `json:"labels"`
+}
+
+// Rewrite says that the command that runs is about to write a table anew.
+type Rewrite struct {
+	OID      uint32            `json:"oid"`
+	Reason   int               `json:"reason"` // bits of pg_event_trigger_table_rewrite_reason
+	Plain    bool              `json:"plain"`  // the command is one ALTER TABLE without USING
+	Settings map[string]string `json:"settings"`
+}
+
+// columnRewrite is the reason of an ALTER COLUMN TYPE alone.
+const columnRewrite = 4
+
+// Object is one that was dropped.
+type Object struct {
+	Kind     string `json:"kind"`
+	OID      uint32 `json:"oid"`
+	Schema   string `json:"schema"`
+	Name     string `json:"name"`
+	Original bool   `json:"original"` // the command named it
+}
+
+// Parse reads a message. Its text is never repeated in an error: a Fill is a row's value.
+func Parse(content []byte) (*Message, error) {
+	m := &Message{}
+	if err := json.Unmarshal(content, m); err != nil || m.V != 1 {
+		return nil, fmt.Errorf("a message of the source's event triggers is none that this version knows")
+	}
+	return m, nil
+}
+
+// Tables are the OIDs of the tables that m is about.
+func (m *Message) Tables() []uint32 {
+	switch {
+	case m.State != nil:
+		return []uint32{m.State.OID}
+	case m.Index != nil:
+		return []uint32{m.Index.Table}
+	case m.Rewrite != nil:
+		return []uint32{m.Rewrite.OID}
+	}
+	var oids []uint32
+	for _, o := range m.Dropped {
+		if o.Kind == "table" {
+			oids = append(oids, o.OID)
+		}
+	}
+	return oids
+}
+
+// Entry is the plan's entry t with the state s in it.
+func (s *State) Entry(t *chunker.Table) chunker.Table {
+	is := *t
+	is.Columns, is.File, is.Altered = nil, s.File, s.Altered
+	for _, c := range s.Columns {
+		is.Columns = append(is.Columns, chunker.Column{
+			Name: c.Name, Type: c.Type, OID: c.OID, Num: c.Num, Array: c.Array, NotNull: c.NotNull, Identity: c.Identity,
+		})
+	}
+	if is.Identity == chunker.IdentityKey && s.Identity != "f" {
+		is.Key = s.Key
+	}
+	return is
+}

@@ -1,0 +1,121 @@
+CREATE SCHEMA IF NOT EXISTS replicator;
+CREATE OR REPLACE FUNCTION replicator.emit_ddl(what jsonb) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $tell$
+BEGIN
+    PERFORM pg_logical_emit_message(true, 'replicator.ddl', convert_to((jsonb_build_object('v', 1) || what)::text, 'UTF8'));
+    -- The server orders a message by the end of its record, where the next one begins. Ours is made in a subtransaction
+    -- (EXCEPTION), and a row that followed at once in the transaction around it could come first: so an empty one follows.
+    PERFORM pg_logical_emit_message(true, 'replicator.ddl', '');
+END $tell$;
+CREATE OR REPLACE FUNCTION replicator.table_state(relation oid) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET timezone = 'UTC'
+    SET bytea_output = 'hex' SET extra_float_digits = 3 SET xmloption = 'content' SET xmlbinary = 'base64' SET lc_monetary = 'C' AS $tell$
+    WITH RECURSIVE made AS MATERIALIZED (
+        SELECT oid AS whole, typbasetype AS part FROM pg_type WHERE typtype = 'd'
+        UNION ALL SELECT oid, typelem FROM pg_type WHERE typsubscript = 'array_subscript_handler'::regproc
+        UNION ALL SELECT t.oid, a.atttypid FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid
+            WHERE t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped AND EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')
+        UNION ALL SELECT rngtypid, rngsubtype FROM pg_range
+        UNION ALL SELECT rngmultitypid, rngtypid FROM pg_range
+    ), inside AS (
+        SELECT attnum, atttypid AS part FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+        UNION SELECT i.attnum, m.part FROM inside i JOIN made m ON m.whole = i.part
+    ), odd AS (
+        SELECT DISTINCT i.attnum FROM inside i JOIN pg_type t ON t.oid = i.part
+        WHERE t.typtype IN ('b', 'r', 'm') AND (t.typsend = 0 OR t.typreceive = 0 OR t.typnamespace = 'pg_catalog'::regnamespace
+            AND (t.typname LIKE 'reg%' OR t.typname IN ('tsquery', 'int2vector', 'oidvector', 'money')))
+    )
+    SELECT jsonb_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'persistence', c.relpersistence,
+        'identity', c.relreplident, 'file', c.relfilenode::bigint, 'typed', c.reloftype <> 0,
+        'tree', EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent)),
+        'attached', EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal)
+            OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid) OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid),
+        'altered', COALESCE((SELECT md5(string_agg(a.attnum || ' ' || a.xmin, ',' ORDER BY a.attnum)) FROM pg_attribute a
+            WHERE a.attrelid = c.oid AND a.attnum > 0), ''),
+        'generated', COALESCE((SELECT string_agg(format('%I %s AS %s', a.attname, format_type(a.atttypid, a.atttypmod), md5(d.adbin::text)), ', ' ORDER BY a.attnum)
+            FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+            WHERE a.attrelid = c.oid AND a.attgenerated <> '' AND NOT a.attisdropped), ''),
+        'key', (SELECT jsonb_agg(a.attname ORDER BY k.pos) FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, pos)
+            JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+            WHERE i.indrelid = c.oid AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident)
+            AND i.indislive AND i.indisvalid AND i.indisready AND i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+            AND k.pos <= i.indnkeyatts),
+        'columns', COALESCE((SELECT jsonb_agg(jsonb_build_object('num', a.attnum, 'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'oid', a.atttypid::bigint,
+            'array', t.typsubscript = 'array_subscript_handler'::regproc, 'not_null', a.attnotnull, 'identity', a.attidentity,
+            'odd', EXISTS (SELECT FROM odd WHERE odd.attnum = a.attnum),
+            'default', pg_get_expr(d.adbin, d.adrelid),
+            'filled', a.atthasmissing, 'fill', CASE WHEN a.atthasmissing AND t.typdelim = ',' THEN (a.attmissingval::text::text[])[1] END,
+            'collation', CASE WHEN a.attcollation <> t.typcollation THEN (SELECT format('%I.%I', ln.nspname, l.collname)
+                FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace WHERE l.oid = a.attcollation) END) ORDER BY a.attnum)
+            FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''), '[]'))
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation
+$tell$;
+-- One function for all three events. Whatever goes wrong in it never reaches the command that it tells of.
+CREATE OR REPLACE FUNCTION replicator.tell_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $tell$
+DECLARE
+    stack text;
+    plain boolean;
+    reason int;
+    r record;
+    said jsonb;
+    failed text;
+BEGIN
+    -- Plain is one ALTER TABLE that a client sent by itself and that has no USING: nobody has called us on its way.
+    GET DIAGNOSTICS stack = PG_CONTEXT;
+    plain := current_query() ~* '^\s*alter\s+table\s' AND current_query() !~* 'using' AND current_query() !~ ';.*\S' AND stack !~ '\n';
+    IF tg_event = 'table_rewrite' THEN
+        reason := pg_event_trigger_table_rewrite_reason();
+        IF (SELECT relpersistence FROM pg_class WHERE oid = pg_event_trigger_table_rewrite_oid()) <> 't' THEN
+            PERFORM replicator.emit_ddl(jsonb_build_object('rewrite', jsonb_build_object('oid', pg_event_trigger_table_rewrite_oid()::bigint, 'reason', reason, 'plain', plain,
+                'settings', jsonb_build_object('timezone', current_setting('timezone'), 'datestyle', current_setting('datestyle'),
+                    'intervalstyle', current_setting('intervalstyle'), 'extra_float_digits', current_setting('extra_float_digits')))));
+        END IF;
+    ELSIF tg_event = 'sql_drop' THEN
+        SELECT jsonb_agg(jsonb_build_object('kind', object_type, 'oid', objid::bigint, 'schema', schema_name, 'name', object_name, 'original', original))
+            INTO said FROM pg_event_trigger_dropped_objects() WHERE object_type IN ('table', 'index') AND NOT is_temporary;
+        IF said IS NOT NULL THEN
+            PERFORM replicator.emit_ddl(jsonb_build_object('tag', tg_tag, 'dropped', said));
+        END IF;
+    ELSE
+        FOR r IN SELECT DISTINCT classid, objid FROM pg_event_trigger_ddl_commands() WHERE NOT in_extension LOOP
+            said := NULL;
+            IF r.classid = 'pg_class'::regclass THEN
+                IF EXISTS (SELECT FROM pg_class WHERE oid = r.objid AND relkind = 'r' AND relpersistence <> 't') AND tg_tag = 'ALTER TABLE' THEN
+                    said := jsonb_build_object('state', replicator.table_state(r.objid));
+                ELSIF tg_tag = 'CREATE INDEX' THEN
+                    SELECT jsonb_build_object('index', jsonb_build_object('schema', n.nspname, 'name', c.relname, 'table', i.indrelid::bigint,
+                            'sql', pg_get_indexdef(c.oid), 'valid', i.indisvalid, 'whole', c.relkind = 'i' AND NOT c.relispartition))
+                        INTO said FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_index i ON i.indexrelid = c.oid
+                        WHERE c.oid = r.objid AND c.relpersistence <> 't';
+                END IF;
+            ELSIF r.classid = 'pg_type'::regclass THEN
+                SELECT jsonb_build_object('enum', jsonb_build_object('schema', n.nspname, 'name', t.typname,
+                        'labels', (SELECT jsonb_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)))
+                    INTO said FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = r.objid AND t.typtype = 'e';
+            END IF;
+            IF said IS NOT NULL THEN
+                PERFORM replicator.emit_ddl(said || jsonb_build_object('tag', tg_tag));
+            END IF;
+        END LOOP;
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    failed := SQLSTATE;
+    BEGIN
+        PERFORM replicator.emit_ddl(jsonb_build_object('tag', tg_tag, 'failed', failed));
+    EXCEPTION WHEN OTHERS THEN
+        NULL; -- it is seen in the catalog
+    END;
+END $tell$;
+COMMENT ON FUNCTION replicator.tell_ddl() IS '@VERSION@';
+REVOKE ALL ON FUNCTION replicator.emit_ddl(jsonb), replicator.table_state(oid), replicator.tell_ddl() FROM PUBLIC;
+DROP EVENT TRIGGER IF EXISTS replicator_ddl_end;
+DROP EVENT TRIGGER IF EXISTS replicator_ddl_drop;
+DROP EVENT TRIGGER IF EXISTS replicator_ddl_rewrite;
+CREATE EVENT TRIGGER replicator_ddl_end ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'CREATE INDEX', 'ALTER TYPE') EXECUTE FUNCTION replicator.tell_ddl();
+CREATE EVENT TRIGGER replicator_ddl_drop ON sql_drop WHEN TAG IN ('DROP TABLE', 'DROP INDEX', 'DROP SCHEMA', 'DROP OWNED') EXECUTE FUNCTION replicator.tell_ddl();
+CREATE EVENT TRIGGER replicator_ddl_rewrite ON table_rewrite EXECUTE FUNCTION replicator.tell_ddl();
+ALTER EVENT TRIGGER replicator_ddl_end ENABLE ALWAYS;
+ALTER EVENT TRIGGER replicator_ddl_drop ENABLE ALWAYS;
+ALTER EVENT TRIGGER replicator_ddl_rewrite ENABLE ALWAYS;
