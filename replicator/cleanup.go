@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 
+	"replicator/replicator/ddl"
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
 	"replicator/replicator/source"
@@ -36,6 +38,9 @@ func CleanupPlan(ctx context.Context, o CleanupOptions) ([]string, error) {
 		"source: publication " + j.rec.Publication,
 		"target: what schema replicator holds of job " + j.rec.Job,
 		"here: state, change log and reports in the state directory",
+	}
+	if j.carries() {
+		list = append(list, "source: the event triggers of --ddl=replicate, if the role may; else the SQL for it is named")
 	}
 	fenced, err := j.isFenced()
 	if err != nil {
@@ -87,12 +92,37 @@ func (j *job) cleanSource(ctx context.Context) error {
 	if err := slot.Drop(ctx, conn, j.rec.Slot, j.source.Name()); err != nil {
 		return fault.New(fault.Source, fmt.Errorf("drop slot %s: %w", j.rec.Slot, err), "end the session that uses it: see pg_replication_slots.active_pid")
 	}
+	if err := j.cleanTriggers(ctx, conn); err != nil {
+		return err
+	}
 	err = source.DropPublication(ctx, conn, j.rec.Publication)
 	if pg.State(err) == "42501" {
 		j.log.Warn("the publication belongs to another role; let it run", "sql", "DROP PUBLICATION "+pg.Ident(j.rec.Publication))
 		return nil
 	}
 	return err
+}
+
+// cleanTriggers removes the event triggers of a job that has statements carried, or says who has to.
+func (j *job) cleanTriggers(ctx context.Context, conn *pg.Conn) error {
+	if !j.carries() {
+		return nil
+	}
+	sql := ddl.Remove()
+	for i, s := range sql {
+		err := conn.Exec(ctx, s)
+		switch pg.State(err) {
+		case "42501": // they belong to a superuser
+			j.log.Warn("the event triggers belong to another role; let it run", "sql", strings.Join(sql, "; "))
+			return nil
+		case "2BP01": // the schema has something else in it
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("remove the event triggers (%d): %w", i+1, err)
+		}
+	}
+	return nil
 }
 
 func (j *job) cleanTarget(ctx context.Context) error {

@@ -71,7 +71,7 @@ const lookedUp = 5000
 // Changed compares the rows of a table that changed since it was proved equal, up to the fence. A proof
 // counts only where others are kept from writing on the target, and nobody was seen to write since.
 func (f *finisher) Changed(ctx context.Context, t *chunker.Table, fence wal.LSN) (c catchup.Compared, proved bool, err error) {
-	if t.Ordinal >= len(f.planned) || t.Late() || !f.guarded {
+	if t.Ordinal >= len(f.planned()) || t.Late() || !f.guarded {
 		return c, false, nil
 	}
 	keys, since, err := f.touch.touched(ctx, t.Ordinal, fence)

@@ -44,7 +44,8 @@
 // marker, what the fence changed. The change log keeps what the slot has been told it may forget
 // (I4, I5). An engine that has lost its job to another finds a higher epoch and ends (I11).
 //
-// A statement that changes a table ends the run, before anything of it is applied (drift.go). Resync
+// A statement that changes a table ends the run, before anything of it is applied (drift.go); or it is
+// carried, where the job was begun so and the source tells of it exactly (carried.go, package ddl). Resync
 // takes such tables through again (resync.go): it replaces their entries of the plan, and the next run
 // has them go through copy, marker and apply while all others stand where they are.
 //

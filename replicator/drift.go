@@ -28,7 +28,7 @@ func (j *job) changedTables(ctx context.Context, conn *pg.Conn) ([]schema.Change
 	if _, err := j.store.Get(keyMarks, &known); err != nil {
 		return nil, err
 	}
-	changes, moved, err := schema.Look(ctx, conn, j.planned, known)
+	changes, moved, err := schema.Look(ctx, conn, j.planned(), known)
 	if err == nil && moved {
 		err = j.store.Put(keyMarks, known)
 	}
@@ -84,13 +84,16 @@ func (j *job) fatal(changes []schema.Change) []schema.Change {
 }
 
 func (j *job) isFollowed(name string) bool {
-	for i := range j.planned {
-		if j.planned[i].String() == name {
-			return !j.planned[i].Late()
+	for i := range j.planned() {
+		if j.planned()[i].String() == name {
+			return !j.planned()[i].Late()
 		}
 	}
 	return false
 }
+
+// settleWait bounds the wait for what is on its way in the stream; the next look waits again.
+const settleWait = time.Minute
 
 // lookEvery is how often the catalog is looked at where something in it has changed, lookAnyway how
 // often where nothing was counted; lookShare bounds what that takes of the source's time.
@@ -126,6 +129,12 @@ func (w *watcher) lookForChanges(ctx context.Context) error {
 		return nil
 	}
 	w.busy.Unlock()
+	settling, cancel := context.WithTimeout(ctx, settleWait)
+	defer cancel()
+	if changes, err = w.settled(settling, w.conn, w.fatal(changes)); err != nil {
+		w.writes = "" // to look again soon
+		return err
+	}
 	return w.refuse(w.fatal(changes))
 }
 
@@ -212,6 +221,9 @@ func (j *job) drift(ctx context.Context, conn *pg.Conn) error {
 	}
 	changes, err := j.changedTables(ctx, conn)
 	if err != nil {
+		return err
+	}
+	if changes, err = j.settled(ctx, conn, changes); err != nil {
 		return err
 	}
 	return j.refuse(changes)

@@ -1,6 +1,7 @@
 package replicator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,11 @@ func (j *job) applyOnce(ctx context.Context, until string, stop wal.LSN, filtere
 	j.tracker.Resumed(workApply)
 	j.tracker.Stands(applied)
 	from := max(applied, j.begin)
-	cfg := target.FollowConfig{Tables: j.published, Until: until, Stop: stop}
+	carried, err := j.carriedTo()
+	if err != nil {
+		return err
+	}
+	cfg := target.FollowConfig{Tables: j.published(), Until: until, Stop: stop, DDL: j.carries(), Carried: carried}
 	keep := wal.LSN(math.MaxUint64)
 	if filtered {
 		// The marker must be met again even if its transaction is applied already.
@@ -77,9 +82,21 @@ func (j *job) applyOnce(ctx context.Context, until string, stop wal.LSN, filtere
 	}
 	defer src.Close()
 	call := &applying{base: j.appliedSums(), keep: keep}
-	cfg.Report = func(p apply.Progress) { j.report(call, p) }
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var failed error
+	cfg.Report = func(p apply.Progress) {
+		if failed == nil {
+			failed = j.takeCarried(p.Carried)
+		}
+		if failed != nil {
+			cancel(failed) // nothing of this call counts: what is committed on the target is found again
+			return
+		}
+		j.report(call, p)
+	}
 	_, err = j.end.Follow(ctx, cfg, src)
-	return err
+	return cmp.Or(failed, err)
 }
 
 // outlastRefusal has a job that follows go on when the other site refuses it, as with a certificate that
@@ -115,7 +132,7 @@ func (j *job) report(call *applying, p apply.Progress) {
 	total := sums{call.base.transactions + p.Transactions, call.base.changes + p.Changes, map[string]int64{}, p.TransactionsSinceMarker}
 	maps.Copy(total.missed, call.base.missed)
 	for t, n := range p.Missed {
-		total.missed[j.planned[t].String()] += n
+		total.missed[j.planned()[t].String()] += n
 	}
 	for content, lsn := range p.Markers {
 		if call.first == "" || lsn < p.Markers[call.first] {

@@ -78,7 +78,7 @@ func (f *finisher) proofs(tables []chunker.Table) ([]catchup.Proof, error) {
 		return nil, err
 	}
 	noted := f.touch.proofs()
-	text := textStream(f.planned)
+	text := textStream(f.planned())
 	var list []catchup.Proof
 	for i := range tables {
 		t := &tables[i]

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"replicator/checksum/atrest"
@@ -41,13 +42,12 @@ type job struct {
 	changes *changelog.Log // from the phase in which the slot is made
 	spool   *changelog.Spool
 
-	planned   []chunker.Table   // the plan, by Table.Ordinal
-	tables    []chunker.Table   // the plan, and behind it what a catch-up finds made since; the catch-up's alone from the fence on
-	chunks    [][]chunker.Chunk // by Table.Ordinal
-	published []chunker.Table   // tables whose changes are in the stream
-	work      *schema.Work      // what the schema needs, by stage
-	made      schema.Work       // the same of the tables that a catch-up finds made since
-	received  [][]bool          // which chunks have a receipt, by table and chunk
+	nowPlan  atomic.Pointer[[]chunker.Table] // see planned
+	tables   []chunker.Table                 // the plan, and behind it what a catch-up finds made since; the catch-up's alone from the fence on
+	chunks   [][]chunker.Chunk               // by Table.Ordinal
+	work     *schema.Work                    // what the schema needs, by stage
+	made     schema.Work                     // the same of the tables that a catch-up finds made since
+	received [][]bool                        // which chunks have a receipt, by table and chunk
 
 	begin  wal.LSN      // where the slot, and so the change log, begins
 	marker markerRecord // of the consistent point, once it is written
@@ -194,11 +194,30 @@ func (j *job) phase() (status.Phase, error) {
 	return p, err
 }
 
+// planned is the plan, by Table.Ordinal. It is read only: a statement that is carried puts another slice
+// in its place, whoever reads.
+func (j *job) planned() []chunker.Table {
+	if p := j.nowPlan.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// published are the planned tables whose changes are in the stream.
+func (j *job) published() (list []chunker.Table) {
+	for _, t := range j.planned() {
+		if !t.Late() {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
 // table finds a table of the plan by its name.
 func (j *job) table(schemaName, name string) *chunker.Table {
-	for i := range j.planned {
-		if j.planned[i].Schema == schemaName && j.planned[i].Name == name {
-			return &j.planned[i]
+	for i := range j.planned() {
+		if j.planned()[i].Schema == schemaName && j.planned()[i].Name == name {
+			return &j.planned()[i]
 		}
 	}
 	return nil

@@ -63,7 +63,7 @@ func (f *finisher) Tables(ctx context.Context) (tables []chunker.Table, err erro
 
 // present are the planned tables without those that are gone.
 func (j *job) present() []chunker.Table {
-	return slices.DeleteFunc(slices.Clone(j.planned), func(t chunker.Table) bool { return t.Gone })
+	return slices.DeleteFunc(slices.Clone(j.planned()), func(t chunker.Table) bool { return t.Gone })
 }
 
 // Late lists the planned late tables and creates those that were made since the plan.
@@ -75,9 +75,9 @@ func (f *finisher) Late(ctx context.Context, rehearsal bool) (late []chunker.Tab
 		}
 		f.forgetMade()
 		late = nil
-		for i := range f.planned {
-			if f.planned[i].Late() && !f.planned[i].Gone {
-				late = append(late, f.planned[i])
+		for i := range f.planned() {
+			if f.planned()[i].Late() && !f.planned()[i].Gone {
+				late = append(late, f.planned()[i])
 			}
 		}
 		made, err := f.newTables(ctx, c)
@@ -98,7 +98,7 @@ func (f *finisher) Late(ctx context.Context, rehearsal bool) (late []chunker.Tab
 
 // forgetMade forgets what an attempt before found made since the plan: it may have changed.
 func (f *finisher) forgetMade() {
-	n := len(f.planned)
+	n := len(f.planned())
 	f.tables, f.chunks, f.received, f.made = f.tables[:n:n], f.chunks[:n:n], f.received[:n:n], schema.Work{}
 	f.tracker.Update(func(s *status.Status) { s.Tables = s.Tables[:n] })
 }
@@ -146,7 +146,7 @@ func (f *finisher) create(ctx context.Context, c *pg.Conn, made []chunker.Table,
 
 // lateSteps are the indexes of a late table.
 func (f *finisher) lateSteps(t *chunker.Table) []schema.Step {
-	if t.Ordinal < len(f.planned) {
+	if t.Ordinal < len(f.planned()) {
 		return f.work.Late[t.Ordinal]
 	}
 	return f.made.Late[t.Ordinal]

@@ -187,8 +187,8 @@ func (j *job) changedSchema(ctx context.Context) ([]schema.Item, error) {
 		return nil, err
 	}
 	known := map[string]bool{} // what is not made at the fence
-	for i := range j.planned {
-		known[j.planned[i].String()] = true
+	for i := range j.planned() {
+		known[j.planned()[i].String()] = true
 	}
 	for i := range j.work.Pre {
 		if s := &j.work.Pre[i]; s.Kind == "TABLE" || s.Kind == "SEQUENCE" {
@@ -201,10 +201,11 @@ func (j *job) changedSchema(ctx context.Context) ([]schema.Item, error) {
 			comes[schema.SchemaKey(e.Schema)] = true
 		}
 	}
-	return schema.NewBaseline(entries).Since(then, func(relation string) bool {
+	items := schema.NewBaseline(entries).Since(then, func(relation string) bool {
 		if _, there := then[relation]; strings.HasPrefix(relation, schema.SchemaKey("")) {
 			return !there && comes[relation]
 		}
 		return !known[relation]
-	}), nil
+	})
+	return j.carriedAlike(ctx, items)
 }

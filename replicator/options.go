@@ -38,6 +38,7 @@ type Options struct {
 	Select    schema.Selection
 	Priority  []string // patterns as --tables has them; tables that match an earlier one are copied first
 	NoKey     string   // what becomes of tables without replica identity: "late" or "full"
+	DDL       string   // what becomes of statements that change a table: "stop", or "replicate"; "" is as before, "stop" at first
 	Confirm   string   // when the slot may forget WAL: "synced" in our change log, or "applied" on the target
 	Reuse     bool     // the target holds rows already; an existing job begins anew with them where its position is lost
 	Streaming string   // "on" has large transactions come while they run, "off" at their commit; "" is as before, "on" at first
@@ -108,6 +109,7 @@ func (o *Options) Validate() error {
 	}
 	return fault.New(fault.Usage, errors.Join(
 		oneOf("no-key", o.NoKey, "late", "full"),
+		oneOf("ddl", o.DDL, "", ddlStop, ddlReplicate),
 		oneOf("confirm", o.Confirm, "synced", "applied"),
 		oneOf("streaming", o.Streaming, "", "on", "off"),
 		oneOf("large-objects", o.LargeObjects, "auto", "yes", "no"),

@@ -32,13 +32,11 @@ func (j *job) plan(ctx context.Context) error {
 		}
 		j.o.Hook("engine: plan saved")
 	}
-	j.planned, j.tables, j.chunks = tables, slices.Clip(tables), chunks
+	j.nowPlan.Store(&tables)
+	j.tables, j.chunks = slices.Clip(tables), chunks
 	j.received = make([][]bool, len(tables))
 	for i := range tables {
 		j.received[i] = make([]bool, len(chunks[i]))
-		if !tables[i].Late() {
-			j.published = append(j.published, tables[i])
-		}
 	}
 	showPlan(j.tracker, tables, chunks)
 	return nil

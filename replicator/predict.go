@@ -156,9 +156,9 @@ func (f *finisher) readPace() (rate float64, basis string, err error) {
 
 // tableNamed finds a planned table by the name that reports have.
 func (j *job) tableNamed(name string) *chunker.Table {
-	for i := range j.planned {
-		if j.planned[i].String() == name {
-			return &j.planned[i]
+	for i := range j.planned() {
+		if j.planned()[i].String() == name {
+			return &j.planned()[i]
 		}
 	}
 	return nil

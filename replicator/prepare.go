@@ -51,7 +51,7 @@ func (j *job) takeOver(ctx context.Context) error {
 	}
 	for i := range st.Receipts {
 		r := &st.Receipts[i]
-		if r.Table >= len(j.planned) || j.planned[r.Table].Late() {
+		if r.Table >= len(j.planned()) || j.planned()[r.Table].Late() {
 			continue // of a catch-up that was interrupted: late tables start over
 		}
 		if r.Table >= len(j.received) || r.Chunk >= len(j.received[r.Table]) {
@@ -76,8 +76,8 @@ func (j *job) holdsConsistent(applied wal.LSN) error {
 		c.LSN = j.resync.Consistent
 	}
 	whole := applied >= c.LSN
-	for i := range j.planned {
-		t := &j.planned[i]
+	for i := range j.planned() {
+		t := &j.planned()[i]
 		whole = whole && (t.Late() || !found && j.resyncs(t) || !slices.Contains(j.received[i], false))
 	}
 	if whole {
@@ -96,7 +96,7 @@ func (j *job) prepareSchema(ctx context.Context) error {
 	}
 	if !found {
 		j.tracker.Wait("pg_dump reads the source's schema")
-		if j.work, err = j.planSchema(ctx, "schema.dump", j.rec.Select, j.planned); err != nil {
+		if j.work, err = j.planSchema(ctx, "schema.dump", j.rec.Select, j.planned()); err != nil {
 			return err
 		}
 		if j.reuses {
@@ -110,7 +110,7 @@ func (j *job) prepareSchema(ctx context.Context) error {
 		}
 	}
 	j.note(j.work.Notes...)
-	j.tracker.Update(func(s *status.Status) { s.Indexes.Total = stepsAfterRows(j.work, j.planned) })
+	j.tracker.Update(func(s *status.Status) { s.Indexes.Total = stepsAfterRows(j.work, j.planned()) })
 	j.tracker.Wait("the target gets its schema")
 	defer j.tracker.Wait("")
 	if j.reuses { // before anything is made: what is dropped there is then made anew
@@ -154,6 +154,7 @@ func (j *job) dumpSchema(ctx context.Context, file string, sel schema.Selection)
 		return nil, err
 	}
 	entries, err = schema.Entries(ctx, tools.Restore, archive)
+	entries = stays(entries)
 	j.rec.Tablespaces.Place(entries)
 	return entries, err
 }
@@ -171,7 +172,7 @@ func stepsAfterRows(w *schema.Work, tables []chunker.Table) int {
 
 // stepsStanding is how many of them an earlier run has made that got to following.
 func (j *job) stepsStanding() int {
-	n := stepsAfterRows(j.work, j.planned)
+	n := stepsAfterRows(j.work, j.planned())
 	if !j.replica {
 		n -= len(j.work.Foreign) + len(j.work.Validate) // they wait for the catch-up
 	}
@@ -226,7 +227,7 @@ func (j *job) trySlot(ctx context.Context, conn *pg.Conn) error {
 // nothing has been read by it, and it is made anew.
 func (j *job) makeSlot(ctx context.Context, conn *pg.Conn, began bool) (slotRecord, error) {
 	var s slotRecord
-	if err := source.EnsurePublication(ctx, conn, j.rec.Publication, j.published); err != nil {
+	if err := source.EnsurePublication(ctx, conn, j.rec.Publication, j.published()); err != nil {
 		return s, err
 	}
 	st, err := slot.Inspect(ctx, conn, j.rec.Slot)

@@ -35,7 +35,7 @@ func (j *job) checkPublication(ctx context.Context, conn *pg.Conn) error {
 		was = publishedRecord{}
 	}
 	if was.Mark.OID == 0 && now.OID != 0 {
-		if err := source.EnsurePublication(ctx, conn, j.rec.Publication, j.published); err != nil {
+		if err := source.EnsurePublication(ctx, conn, j.rec.Publication, j.published()); err != nil {
 			return err
 		}
 		return j.store.Put(keyPublished, publishedRecord{j.begin, now})

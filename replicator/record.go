@@ -1,10 +1,12 @@
 package replicator
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"replicator/replicator/fault"
@@ -31,6 +33,7 @@ type record struct {
 	ChunkBytes  int64            `json:"chunk_bytes"`
 	SearchPath  string           `json:"search_path"` // of the source database
 
+	DDL          string             `json:"ddl,omitempty"`           // ddlReplicate, or "" for ddlStop
 	LargeObjects bool               `json:"large_objects,omitempty"` // they are moved
 	Tablespaces  schema.Tablespaces `json:"tablespaces,omitempty"`
 }
@@ -64,6 +67,7 @@ const (
 	keyVerified   = "verified"  // those that ended
 	keyRates      = "rates"     // what was measured, for predictions
 	keyTouches    = "touches"   // what was proved equal, and how far the notes of changed rows go
+	keyCarried    = "carried"   // statements that are in the plan
 	keyObjects    = "objects"   // what was found equal of the large objects
 )
 
@@ -100,7 +104,7 @@ func newRecord(ctx context.Context, o *Options) (record, error) {
 	}
 	r := record{
 		Job: name, Created: time.Now().UTC(), Slot: o.Slot, Publication: o.Publication,
-		NoKey: o.NoKey, Select: o.Select, ChunkBytes: o.ChunkBytes, LargeObjects: o.carriesLargeObjects(), Tablespaces: o.Tablespaces,
+		NoKey: o.NoKey, Select: o.Select, ChunkBytes: o.ChunkBytes, LargeObjects: o.carriesLargeObjects(), Tablespaces: o.Tablespaces, DDL: strings.TrimPrefix(o.DDL, ddlStop),
 		Source: withoutPassword(o.Source), Target: withoutPassword(o.Target), Link: o.Link.reach(),
 	}
 	cfg, err := pg.ParseDSN(o.Source)
@@ -174,6 +178,7 @@ func (r *record) resume(o *Options) error {
 	for _, c := range []struct{ flag, was, is string }{
 		{"job", r.Job, o.Name}, {"slot-name", r.Slot, o.Slot}, {"publication", r.Publication, o.Publication}, {"no-key", r.NoKey, o.NoKey},
 		{"large-objects", yesNo(r.LargeObjects), o.LargeObjects},
+		{"ddl", cmp.Or(r.DDL, ddlStop), o.DDL},
 		{"tablespace-map", r.Tablespaces.String(), o.Tablespaces.String()},
 	} {
 		byDefault := c.flag == "no-key" && c.is == "late" || c.flag == "large-objects" && c.is == "auto"

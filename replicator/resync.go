@@ -79,7 +79,7 @@ func (j *job) resyncDone(r *resyncRecord) []Resynced {
 	s := j.tracker.Status()
 	list := make([]Resynced, len(r.Tables))
 	for i, n := range r.Tables {
-		t := &j.planned[n]
+		t := &j.planned()[n]
 		list[i] = Resynced{Table: t.String(), Late: t.Late() && !t.Gone, Gone: t.Gone, Waits: r.All && !t.Late()}
 		if n < len(s.Tables) {
 			list[i].Rows, list[i].Bytes = s.Tables[n].Rows, s.Tables[n].Bytes
@@ -116,7 +116,6 @@ func (j *job) askResync(ctx context.Context, patterns []string) (*resyncRecord, 
 	if err == nil {
 		j.o.Hook("engine: resync planned")
 	}
-	j.published = nil // the run loads the plan by itself
 	return r, err
 }
 

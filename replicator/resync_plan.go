@@ -53,19 +53,19 @@ func (p *replan) all(ctx context.Context, patterns []string) error {
 
 // choose finds the tables that are meant, and those that have to go with them.
 func (p *replan) choose(ctx context.Context, patterns []string) error {
-	meant, err := schema.Named(ctx, p.conn, p.planned, patterns)
+	meant, err := schema.Named(ctx, p.conn, p.planned(), patterns)
 	if err != nil {
 		return fault.New(fault.Usage, err, "replicator status names the tables that have changed")
 	}
-	now, err := schema.Present(ctx, p.conn, p.planned)
+	now, err := schema.Present(ctx, p.conn, p.planned())
 	if err != nil {
 		return err
 	}
 	var oids, altered []uint32
 	for _, n := range meant {
-		if t := now[p.planned[n].OID]; t != nil {
+		if t := now[p.planned()[n].OID]; t != nil {
 			oids = append(oids, t.OID)
-			if tree(&p.planned[n], t) {
+			if tree(&p.planned()[n], t) {
 				altered = append(altered, t.OID)
 			}
 		}
@@ -73,9 +73,9 @@ func (p *replan) choose(ctx context.Context, patterns []string) error {
 	if p.family, err = schema.ReadFamily(ctx, p.conn, append(oids, p.naming(now)...), altered); err != nil {
 		return err
 	}
-	for i := range p.planned {
-		if slices.Contains(meant, i) || now[p.planned[i].OID] != nil && slices.Contains(p.family.Tables, p.planned[i].OID) {
-			p.old = append(p.old, p.planned[i])
+	for i := range p.planned() {
+		if slices.Contains(meant, i) || now[p.planned()[i].OID] != nil && slices.Contains(p.family.Tables, p.planned()[i].OID) {
+			p.old = append(p.old, p.planned()[i])
 		}
 	}
 	return p.others(ctx)
@@ -84,8 +84,8 @@ func (p *replan) choose(ctx context.Context, patterns []string) error {
 // naming are followed tables with values such as regclass: on the target those are the numbers of
 // relations there, and a table that is made anew has another.
 func (p *replan) naming(now map[uint32]*chunker.Table) (oids []uint32) {
-	for i := range p.planned {
-		if t := &p.planned[i]; t.Text && !t.Late() && now[t.OID] != nil {
+	for i := range p.planned() {
+		if t := &p.planned()[i]; t.Text && !t.Late() && now[t.OID] != nil {
 			oids = append(oids, t.OID)
 		}
 	}
@@ -100,6 +100,9 @@ func tree(was, is *chunker.Table) bool {
 
 // others refuses to leave out a table with which the job would stop again.
 func (p *replan) others(ctx context.Context) error {
+	if p.carries() {
+		return nil // what changed may be on its way in the stream, and is carried then
+	}
 	changes, err := p.changedTables(ctx, p.conn)
 	if err != nil {
 		return err
@@ -201,8 +204,8 @@ func (p *replan) order(ctx context.Context) error {
 			return err
 		}
 		entries, also = schema.AddForeign(entries, theirs, p.family.Foreign), append(also, from...)
-		for i := range p.planned {
-			t := &p.planned[i]
+		for i := range p.planned() {
+			t := &p.planned()[i]
 			if slices.ContainsFunc(from, func(r schema.Relation) bool { return r.OID == t.OID }) {
 				tables = append(tables, *t)
 			}
@@ -261,9 +264,11 @@ func (p *replan) save() (*resyncRecord, error) {
 	if err := p.store.Replan(p.new, p.chunks, named); err != nil {
 		return nil, err
 	}
+	tables := slices.Clone(p.planned())
 	for i := range p.new {
-		p.planned[p.new[i].Ordinal] = p.new[i]
+		tables[p.new[i].Ordinal] = p.new[i]
 	}
+	p.nowPlan.Store(&tables)
 	return r, nil
 }
 

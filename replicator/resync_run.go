@@ -53,7 +53,7 @@ func (j *job) judged() [][]chunker.Chunk {
 	if j.resync == nil || j.resync.All {
 		return j.chunks
 	}
-	list := make([][]chunker.Chunk, len(j.planned))
+	list := make([][]chunker.Chunk, len(j.planned()))
 	for _, n := range j.resync.Tables {
 		list[n] = j.chunks[n]
 	}

@@ -71,7 +71,8 @@ func (j *job) blank() error {
 			return err
 		}
 	}
-	j.changes, j.planned, j.tables, j.chunks, j.published, j.work, j.received = nil, nil, nil, nil, nil, nil, nil
+	j.nowPlan.Store(nil)
+	j.changes, j.tables, j.chunks, j.work, j.received = nil, nil, nil, nil, nil
 	j.ran = sync.Map{}
 	j.marker, j.applied = markerRecord{}, 0
 	j.tracker.Update(func(s *status.Status) {
@@ -143,7 +144,7 @@ func (j *job) dropSlot(ctx context.Context) error {
 // checkStanding refuses a target whose tables are not made as the source's are: rows that are equal in
 // tables that are not help nobody.
 func (j *job) checkStanding(ctx context.Context) error {
-	there, err := j.end.Standing(ctx, j.planned)
+	there, err := j.end.Standing(ctx, j.planned())
 	if err != nil {
 		return err
 	}
@@ -152,7 +153,7 @@ func (j *job) checkStanding(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	here, err := schema.Standing(ctx, conn, j.planned)
+	here, err := schema.Standing(ctx, conn, j.planned())
 	if err != nil {
 		return err
 	}

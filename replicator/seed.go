@@ -140,6 +140,9 @@ func (j *job) begun(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := j.persist(ctx, "look for the event triggers", func() error { return j.checkTriggers(ctx) }); err != nil {
+		return err
+	}
 	if err := j.takeReuse(ctx); err != nil {
 		return err
 	}
@@ -215,8 +218,8 @@ func (j *job) copyPhase(ctx context.Context) (consistentRecord, error) {
 // voidMarker forgets a marker that is older than chunks still to be read, as on a target that was
 // set back: their snapshots would see what comes after it.
 func (j *job) voidMarker() error {
-	for i := range j.planned {
-		if !j.planned[i].Late() && slices.Contains(j.received[i], false) {
+	for i := range j.planned() {
+		if !j.planned()[i].Late() && slices.Contains(j.received[i], false) {
 			return j.store.Delete(keyMarker)
 		}
 	}
@@ -266,7 +269,7 @@ func (j *job) consistentPhase(ctx context.Context, c consistentRecord) error {
 
 // constrain makes the other unique indexes, then constraints, then foreign keys.
 func (j *job) constrain(ctx context.Context) error {
-	if err := j.inParallel(ctx, flatten(j.work.Unique, j.planned)); err != nil {
+	if err := j.inParallel(ctx, flatten(j.work.Unique, j.planned())); err != nil {
 		return fmt.Errorf("build unique indexes: %w", err)
 	}
 	foreign, validate := j.work.Foreign, j.work.Validate

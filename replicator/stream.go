@@ -29,14 +29,14 @@ func (j *job) stream(ctx context.Context) error {
 		}
 		j.tracker.Resumed(work)
 		var spell func(context.Context, []byte) ([]byte, error)
-		if slices.ContainsFunc(j.planned, func(t chunker.Table) bool { return t.Named && !t.Late() }) && !textStream(j.planned) {
+		if slices.ContainsFunc(j.planned(), func(t chunker.Table) bool { return t.Named && !t.Late() }) && !textStream(j.planned()) {
 			n := newNaming(func(ctx context.Context) (*pg.Conn, error) { return j.source.Connect(ctx, "names") })
 			defer n.close()
 			spell = n.spell
 		}
 		err := stream.Run(ctx, stream.Config{
 			Connect: j.source.ConnectReplication, Slot: j.rec.Slot, Publication: j.rec.Publication,
-			Binary: !textStream(j.planned), Spell: spell, Log: j.changes, Spool: j.spool, Streaming: ahead.on(),
+			Binary: !textStream(j.planned()), Spell: spell, Log: j.changes, Spool: j.spool, Streaming: ahead.on(),
 			Confirm: j.confirmable, Logger: j.log, Hook: j.o.Hook,
 			Progress: func(p stream.Progress) { j.tracker.Received(p.Received, p.Durable, p.LastCommit) },
 		})

@@ -12,6 +12,7 @@ import (
 	"replicator/checksum"
 	"replicator/chunker"
 	"replicator/replicator/checkpoint"
+	"replicator/replicator/ddl"
 	"replicator/replicator/pg"
 	"replicator/wal"
 	"replicator/wal/changelog"
@@ -113,12 +114,36 @@ func (t *toucher) record(lsn wal.LSN, kind changelog.RecordKind, msg []byte) err
 		t.end = max(t.end, m.Commit.EndLSN)
 	case 'R':
 		t.describe(m.Relation)
+	case 'M':
+		return t.statement(m)
 	case 'I', 'U', 'D':
 		return t.row(m)
 	case 'T':
 		for _, id := range m.Relations {
 			if tab := t.known[id]; tab != nil {
 				if err := t.unprove(tab.Ordinal, "it was truncated"); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// statement voids the proofs of tables that a statement was about: both sides have to be compared with the
+// columns that they have now.
+func (t *toucher) statement(m *pgoutput.Message) error {
+	if m.Prefix != ddl.Prefix || !t.carries() || len(m.Content) == 0 {
+		return nil
+	}
+	told, err := ddl.Parse(m.Content)
+	if err != nil {
+		return err
+	}
+	for _, oid := range told.Tables() {
+		for i := range t.planned() {
+			if tab := &t.planned()[i]; tab.OID == oid {
+				if err := t.unprove(tab.Ordinal, "a statement has changed it"); err != nil {
 					return err
 				}
 			}
@@ -213,7 +238,7 @@ func (t *toucher) flush() error {
 		p.Keys += n
 		t.state.Tables[table] = p
 		if p.Keys > mostTouched {
-			t.log.Warn("more rows changed than are noted: the table is compared in full until it is verified again", "table", t.planned[table].String(), "keys", p.Keys)
+			t.log.Warn("more rows changed than are noted: the table is compared in full until it is verified again", "table", t.planned()[table].String(), "keys", p.Keys)
 			if err := t.forget(table); err != nil {
 				return err
 			}
@@ -229,7 +254,7 @@ func (t *toucher) unprove(table int, why string) error {
 	if _, ok := t.state.Tables[table]; !ok {
 		return nil
 	}
-	t.log.Info("the table is compared in full until it is verified again", "table", t.planned[table].String(), "why", why)
+	t.log.Info("the table is compared in full until it is verified again", "table", t.planned()[table].String(), "why", why)
 	return t.forget(table)
 }
 

@@ -84,7 +84,7 @@ func (j *job) verify(ctx context.Context, o verify.Options, tell func(verify.Eve
 	}
 	report := verify.NewReport(j.rec.Job, o, last)
 	err = verify.Run(ctx, v, o, report, tell)
-	if cause := context.Cause(ctx); cause != nil && errors.Is(cause, errCatchupFirst) {
+	if cause := context.Cause(ctx); cause != nil && (errors.Is(cause, errCatchupFirst) || errors.Is(cause, errStatementFirst)) {
 		err = cause
 	}
 	return report, err
@@ -116,7 +116,7 @@ var _ verify.Job = (*verifier)(nil)
 // newVerifier takes the key of the job's fingerprints, or makes it: hashes of rows that somebody could
 // guess tell nothing to who has not got it.
 func (j *job) newVerifier() (*verifier, error) {
-	v := &verifier{job: j, text: textStream(j.planned)}
+	v := &verifier{job: j, text: textStream(j.planned())}
 	var kept []byte
 	found, err := j.store.Get(keySecret, &kept)
 	if err == nil && !found {
@@ -129,16 +129,19 @@ func (j *job) newVerifier() (*verifier, error) {
 
 // Tables implements verify.Job.
 func (v *verifier) Tables(ctx context.Context, patterns []string) (tables []*chunker.Table, late []string, err error) {
-	meant := make([]bool, len(v.planned))
+	meant := make([]bool, len(v.planned()))
 	err = (&finisher{job: v.job}).onSource(ctx, "tables", func(c *pg.Conn) error {
 		changes, err := v.changedTables(ctx, c)
+		if err == nil {
+			changes, err = v.settled(ctx, c, v.fatal(changes))
+		}
 		if err == nil {
 			err = v.refuse(v.fatal(changes))
 		}
 		if err != nil || len(patterns) == 0 {
 			return err
 		}
-		groups, err := schema.Matching(ctx, c, v.planned, patterns)
+		groups, err := schema.Matching(ctx, c, v.planned(), patterns)
 		for i := range groups {
 			meant[i] = groups[i] < len(patterns)
 		}
@@ -147,8 +150,8 @@ func (v *verifier) Tables(ctx context.Context, patterns []string) (tables []*chu
 	if err != nil {
 		return nil, nil, err
 	}
-	for i := range v.planned {
-		switch t := &v.planned[i]; {
+	for i := range v.planned() {
+		switch t := &v.planned()[i]; {
 		case len(patterns) > 0 && !meant[i], t.Gone:
 		case t.Late():
 			late = append(late, t.String())

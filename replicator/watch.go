@@ -134,9 +134,9 @@ func (w *watcher) lookForTables(ctx context.Context) error {
 		return err
 	}
 	var names []string
-	for i := range w.planned {
-		if w.planned[i].Late() && !w.planned[i].Gone {
-			names = append(names, w.planned[i].String())
+	for i := range w.planned() {
+		if w.planned()[i].Late() && !w.planned()[i].Gone {
+			names = append(names, w.planned()[i].String())
 		}
 	}
 	for i := range made {

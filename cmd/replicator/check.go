@@ -44,6 +44,7 @@ func defineCheck(a *app, f *pflag.FlagSet) action {
 	f.StringVar(&o.Publication, "publication", "", "`name` of the publication (default the slot's)")
 	f.Var(newChoice(&o.NoKey, "late", "late", "full"), "no-key", "what becomes of tables without key: `late|full`, see seed")
 	defineObjects(f, &o.LargeObjects)
+	f.Var(newChoice(&o.DDL, "stop", "stop", "replicate"), "ddl", "what seed will do about statements that change a table: `stop|replicate`")
 	defineTablespaces(f, &o.Tablespaces)
 	f.BoolVar(&o.AcceptRisk, "accept-risk", false, "turn risks that you may take into notes")
 	return func(ctx context.Context, _ []string) error {

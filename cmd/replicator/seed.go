@@ -45,6 +45,7 @@ func defineSeed(a *app, f *pflag.FlagSet) action {
 	f.Var(patterns{&o.Priority}, "priority", "tables that match these `patterns` first, in this order, with commas between")
 	f.Var(newChoice(&o.NoKey, "late", "late", "full"), "no-key", "tables without key: `late|full`: copied at the fence, or followed with REPLICA IDENTITY FULL")
 	defineObjects(f, &o.LargeObjects)
+	f.Var(newChoice(&o.DDL, "", "stop", "replicate"), "ddl", "statements that change a table: `stop|replicate`: end the job, or carry those that can be carried exactly; needs event triggers on the source, see sql (default stop; kept for later runs)")
 	f.Var(newChoice(&o.Confirm, "synced", "synced", "applied"), "confirm", "when the source may forget WAL: `synced|applied`: it is safe on this disk, or applied on the target")
 	f.BoolVar(&o.Reuse, "reuse", false, "the target holds rows already, as a restored backup: compare, and copy only what differs; an existing job begins anew with what the target has if its slot is lost")
 	f.Var(newChoice(&o.Streaming, "", "on", "off"), "streaming", "large transactions: `on|off`: come while they run, or at their commit, until then spilled on the source (default on; kept for later runs)")

@@ -39,6 +39,7 @@ func defineSQL(a *app, f *pflag.FlagSet) action {
 	f.StringVar(&o.Publication, "publication", "", "`name` of the publication (default derived from the database's)")
 	f.Var(newChoice(&o.NoKey, "late", "late", "full"), "no-key", "what becomes of tables without key: `late|full`, see seed")
 	defineObjects(f, &o.LargeObjects)
+	f.Var(newChoice(&o.DDL, "stop", "stop", "replicate"), "ddl", "with source-setup: `stop|replicate`: the event triggers of seed --ddl=replicate, too")
 	f.BoolVar(&o.Passwords, "passwords", false, "with roles: passwords, too, scrambled as the source has them")
 	return func(ctx context.Context, args []string) error {
 		text, err := setup(ctx, args[0], &dsn, o)

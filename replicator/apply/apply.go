@@ -40,6 +40,8 @@ type applier struct {
 
 	passed map[uint32]bool // by relation id: whether the running transaction's changes are passed over
 
+	carrying carrying // of the transaction being read
+
 	fold folder
 	exec executor
 	miss map[int]int64 // of the transaction under way on the target
@@ -60,6 +62,9 @@ func Run(ctx context.Context, cfg Config, src Source) (Result, error) {
 		return a.report.now, err
 	}
 	defer func() { a.session.close() }()
+	if err := a.recall(ctx); err != nil {
+		return a.report.now, err
+	}
 	if a.stopped(a.position) {
 		a.report.now.Applied = a.position
 		return a.report.now, nil
@@ -157,6 +162,7 @@ func (a *applier) restart(ctx context.Context) error {
 		a.win.drop()
 	}
 	a.inside, a.pending = false, a.pending[:0]
+	a.uncarry()
 	if !a.big {
 		return nil
 	}

@@ -94,6 +94,7 @@ func (a *applier) finishBig(ctx context.Context) error {
 	}
 	a.big = false
 	a.position, a.stored = a.tx.end, time.Now()
+	a.hasCarried()
 	a.bigCount.time, a.bigCount.skipped = a.tx.time, a.win.skipped
 	a.told(a.bigCount)
 	a.win.complete()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"replicator/replicator/ddl"
 	"replicator/wal"
 )
 
@@ -32,6 +33,9 @@ func (a *applier) message(ctx context.Context, lsn wal.LSN, size int64) error {
 	case 'Y', 'O':
 		return nil // types are the target's own; where a change first came from does not matter
 	case 'M':
+		if a.msg.Prefix == ddl.Prefix {
+			return a.statement(ctx)
+		}
 		return a.marker(ctx, lsn)
 	case 'I', 'U', 'D', 'T':
 		return a.written(ctx, size)
@@ -96,6 +100,10 @@ func (a *applier) commit(ctx context.Context) error {
 			return a.flush(ctx)
 		}
 		return nil
+	}
+	if err := a.unexplained(); err != nil {
+		a.inside = true
+		return a.stopBefore(ctx, err)
 	}
 	a.tx.end, a.tx.time = c.EndLSN, c.Time
 	a.count()

@@ -54,6 +54,11 @@ type Config struct {
 	// anything that commits later is. A target that stands there or beyond ends it as well.
 	Stop wal.LSN
 
+	// DDL has statements carried that the source's event triggers tell of. Carried is the number of the last
+	// one that Tables are as of.
+	DDL     bool
+	Carried int64
+
 	Logger   *slog.Logger
 	Progress func(Progress)     // called after every commit, from Run's goroutine; may be nil
 	Hook     func(point string) // dangerous instants, for tests; may be nil
@@ -63,6 +68,7 @@ type Config struct {
 const (
 	BeforeCommit = "apply: before commit"
 	AfterCommit  = "apply: after commit"
+	StatementRan = "apply: statement"
 )
 
 func (cfg *Config) validate() error {

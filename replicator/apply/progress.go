@@ -32,6 +32,9 @@ type Progress struct {
 	// marker: the proof at the fence that nobody else wrote. It counts what the source gives
 	// whether or not a change was due; without any marker it counts from where the source began.
 	TransactionsSinceMarker int64
+	// Carried are tables as statements have left them, those of before Run that Config.Carried does not
+	// have among them.
+	Carried []Carried
 }
 
 // Result is the last progress.

@@ -29,6 +29,7 @@ type Options struct {
 
 	Tablespaces  schema.Tablespaces // where on the target lies what lies in one of the source
 	LargeObjects string             // "yes", "no" or "auto" ("" too): whether they are moved
+	DDL          string             // "replicate", or "stop" ("" too)
 
 	PgDump     string // path; "" finds the newest
 	Dir        string // state directory of the job; "" leaves out its disk
@@ -199,6 +200,7 @@ var checks = []oneCheck{
 	{"rights on the source", Source, (*run).sourceRights},
 	{"publication", Source, (*run).publication},
 	{"replica identity", Source, (*run).identity},
+	{"statements", Source, (*run).statements},
 	{"row security", Source, (*run).rowSecurity},
 	{"rights on the target", Target, (*run).targetRights},
 	{"replica role", Target, (*run).replicaRole},

@@ -24,6 +24,7 @@ type SetupOptions struct {
 	NoKey       string // "late" ("" too) or "full"
 
 	LargeObjects string // "yes", "no" or "auto" ("" too)
+	DDL          string // "replicate" for the event triggers on the source; "stop" ("" too)
 
 	Select    schema.Selection
 	Passwords bool // of roles: print them, scrambled

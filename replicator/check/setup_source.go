@@ -33,6 +33,9 @@ func SourceSetup(ctx context.Context, o SetupOptions) (string, error) {
 	} else if err := r.sourceParts(ctx, o, &s); err != nil {
 		return "", err
 	}
+	if o.DDL == "replicate" {
+		s.statementParts()
+	}
 	s.fenceParts(database, o.Role)
 	return s.b.String(), nil
 }

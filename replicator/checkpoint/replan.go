@@ -11,7 +11,7 @@ import (
 // Replan puts other tables in place of those of the plan that have their ordinals, with the chunks they
 // are cut into by now, and forgets the receipts and notes of those that were there. Together with the
 // named values, of which nil ones are forgotten, that is one batch: the plan is at every moment either
-// the old one or the new one. It is the only way in which a plan changes (see the engine's resync).
+// the old one or the new one. Besides Amend it is the only way in which a plan changes (see the engine's resync).
 func (s *Store) Replan(tables []chunker.Table, chunks [][]chunker.Chunk, named map[string]any) error {
 	return s.write(func(b *pebble.Batch) error {
 		var errs []error
@@ -27,6 +27,21 @@ func (s *Store) Replan(tables []chunker.Table, chunks [][]chunker.Chunk, named m
 			} else {
 				errs = append(errs, s.putIn(b, nameKey(name), v))
 			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// Amend puts tables in place of those that have their ordinals, whose rows, chunks and receipts stay what
+// they are, together with the named values, in one batch.
+func (s *Store) Amend(tables []chunker.Table, named map[string]any) error {
+	return s.write(func(b *pebble.Batch) error {
+		var errs []error
+		for i := range tables {
+			errs = append(errs, s.putIn(b, key(kindTable, tables[i].Ordinal), tables[i]))
+		}
+		for name, v := range named {
+			errs = append(errs, s.putIn(b, nameKey(name), v))
 		}
 		return errors.Join(errs...)
 	})

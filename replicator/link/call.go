@@ -99,8 +99,11 @@ type followBegin struct {
 	Until  string            `json:"until,omitempty"`
 	Stop   wal.LSN           `json:"stop"`
 	Skip   []uint32          `json:"skip,omitempty"`
+
+	DDL     bool  `json:"ddl,omitempty"`
+	Carried int64 `json:"carried,omitempty"`
 }
 
 func (f *followBegin) config() target.FollowConfig {
-	return target.FollowConfig{Tables: f.Tables, Chunks: f.Chunks, Until: f.Until, Stop: f.Stop, Skip: f.Skip}
+	return target.FollowConfig{Tables: f.Tables, Chunks: f.Chunks, Until: f.Until, Stop: f.Stop, Skip: f.Skip, DDL: f.DDL, Carried: f.Carried}
 }

@@ -91,7 +91,7 @@ func Owners(ctx context.Context, conn *pg.Conn) ([]string, error) {
 			UNION ALL SELECT 'pg_type'::regclass, oid, typowner FROM pg_type
 			UNION ALL SELECT 'pg_operator'::regclass, oid, oprowner FROM pg_operator
 			UNION ALL SELECT 'pg_foreign_server'::regclass, oid, srvowner FROM pg_foreign_server
-			UNION ALL SELECT 'pg_event_trigger'::regclass, oid, evtowner FROM pg_event_trigger
+			UNION ALL SELECT 'pg_event_trigger'::regclass, oid, evtowner FROM pg_event_trigger WHERE evtname NOT LIKE 'replicator\_ddl\_%'
 		), pinned AS (
 			SELECT DISTINCT owner FROM made m
 			WHERE oid >= 16384 AND owner = 10 AND NOT EXISTS (SELECT FROM pg_depend x

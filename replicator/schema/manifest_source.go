@@ -119,7 +119,7 @@ var leftOut = []omission{
 		do:  "decide who receives after the move, and from where",
 		sql: `SELECT subname FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`},
 	{kind: "event trigger", why: "takes a superuser, which our role on the target is not", do: bySuperuser, loss: true, whole: true, unlessSuper: true,
-		sql: `SELECT evtname FROM pg_event_trigger e WHERE ` + notMember("pg_event_trigger", "e.oid")},
+		sql: `SELECT evtname FROM pg_event_trigger e WHERE evtname NOT LIKE 'replicator\_ddl\_%' AND ` + notMember("pg_event_trigger", "e.oid")},
 	{kind: "object in pg_catalog", why: "made among the server's own objects, where pg_dump does not look", do: "make it on the target by hand", loss: true, whole: true,
 		sql: `SELECT 'function ' || p.oid::regprocedure FROM pg_proc p WHERE p.oid >= 16384 AND p.pronamespace = 'pg_catalog'::regnamespace AND ` + notMember("pg_proc", "p.oid") + `
 			UNION ALL SELECT 'relation ' || c.oid::regclass FROM pg_class c WHERE c.oid >= 16384 AND c.relnamespace = 'pg_catalog'::regnamespace AND ` + notMember("pg_class", "c.oid") + `

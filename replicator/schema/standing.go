@@ -103,7 +103,7 @@ func Unlike(source, target []Definition, sameVersion bool) []string {
 	for _, d := range target {
 		have[key{d.Kind, d.Name}] = true
 		switch text, both := want[key{d.Kind, d.Name}]; {
-		case both && text != d.Text && (sameVersion || d.Kind != "view" && d.Kind != "rule"):
+		case both && text != d.Text && d.Kind != tableSettings && (sameVersion || d.Kind != "view" && d.Kind != "rule"):
 			out = append(out, d.Kind+" "+d.Name+" differs")
 		case !both && d.Rules:
 			out = append(out, d.Kind+" "+d.Name+" is on the target only")
@@ -125,6 +125,12 @@ WITH t AS (SELECT to_regclass(n) AS oid FROM unnest($1::text[]) n),
 mine AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'replicator', 'replicator_setup') AND n.nspname !~ '^pg_(temp|toast_temp)_'),
 d (kind, name, "on", text, rules) AS (
 	SELECT 'table', c.oid::regclass::text, NULL, concat(c.relreplident, c.relpersistence), false FROM t JOIN pg_class c USING (oid)
+	UNION ALL
+	SELECT 'settings of table', c.oid::regclass::text, NULL, concat_ws(' ', c.reloptions, (SELECT x.reloptions FROM pg_class x WHERE x.oid = c.reltoastrelid),
+		(SELECT m.amname FROM pg_am m WHERE m.oid = c.relam), (SELECT string_agg(concat_ws(' ', quote_ident(a.attname), a.attstorage, a.attcompression, coalesce(a.attstattarget, -1),
+			array(SELECT o FROM unnest(a.attoptions) o WHERE o !~ '^pg_attver=')), ',' ORDER BY a.attnum)
+			FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)), false
+	FROM t JOIN pg_class c USING (oid)
 	UNION ALL
 	SELECT 'place in a tree of', c.oid::regclass::text, NULL, concat_ws(' ', pg_get_expr(c.relpartbound, c.oid),
 		(SELECT string_agg(inhparent::regclass::text, ',' ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid)), true
@@ -165,3 +171,51 @@ d (kind, name, "on", text, rules) AS (
 		FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), false
 	FROM mine JOIN pg_class c ON c.relnamespace = mine.oid WHERE c.relkind = 'c')
 SELECT kind, name, coalesce("on", ''), md5(coalesce(text, '')), rules FROM d ORDER BY 1, 2`
+
+// tableSettings is no matter of rows: a restored backup may have others.
+const tableSettings = "settings of table"
+
+// unequalKinds are what tables are made of before the fence.
+var unequalKinds = []string{"table", tableSettings, "place in a tree of", "column", "index", "constraint"}
+
+// Unequal names, by kind and name, what of tables is not the same on both sides.
+func Unequal(source, target []Definition) []string {
+	type key struct{ kind, name string }
+	texts := map[key][2]string{}
+	for side, list := range [][]Definition{source, target} {
+		for _, d := range list {
+			if slices.Contains(unequalKinds, d.Kind) {
+				t := texts[key{d.Kind, d.Name}]
+				t[side] = d.Text
+				texts[key{d.Kind, d.Name}] = t
+			}
+		}
+	}
+	var out []string
+	for k, t := range texts {
+		if t[0] != t[1] {
+			out = append(out, k.kind+" "+k.name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Compared are the indexes that Unequal judges, and the enums that are the same on both sides, by the
+// names that the items of a [Baseline] have.
+func Compared(source, target []Definition) map[string]bool {
+	names := map[string]bool{}
+	enums := map[string]string{}
+	for _, d := range slices.Concat(source, target) {
+		name := strings.ReplaceAll(d.Name, `"`, "")
+		switch {
+		case d.Kind == "index":
+			names["index "+name] = true
+		case d.Kind == "enum" && enums[name] == d.Text:
+			names["type "+name] = true
+		case d.Kind == "enum":
+			enums[name] = d.Text
+		}
+	}
+	return names
+}

@@ -12,7 +12,7 @@ import (
 // expression for an array of OIDs; the others lie in the database.
 func SuperuserObjects(schemas string) string {
 	return `SELECT kind, name, class::oid, oid FROM (
-	SELECT 'event trigger' AS kind, evtname::text AS name, 'pg_event_trigger'::regclass AS class, oid FROM pg_event_trigger
+	SELECT 'event trigger' AS kind, evtname::text AS name, 'pg_event_trigger'::regclass AS class, oid FROM pg_event_trigger WHERE evtname NOT LIKE 'replicator\_ddl\_%'
 	UNION ALL
 	SELECT 'function in ' || l.lanname, n.nspname || '.' || p.proname, 'pg_proc'::regclass, p.oid
 	FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace

@@ -27,6 +27,7 @@ func (l *Local) Forget(ctx context.Context) error {
 		job := pg.Literal(l.cfg.Job)
 		return c.Exec(ctx, fmt.Sprintf(`DELETE FROM replicator.receipt WHERE job = %[1]s;
 			DELETE FROM replicator.step WHERE job = %[1]s;
+			UPDATE replicator.ddl SET tbl = -1 WHERE job = %[1]s;
 			UPDATE replicator.position SET lsn = '0/0' WHERE job = %[1]s;
 			UPDATE replicator.job SET phase = %[2]s WHERE job = %[1]s`, job, pg.Literal(string(status.Preparing))))
 	})

@@ -131,5 +131,8 @@ type FollowConfig struct {
 	Skip   []uint32          // relations whose changes are passed over: tables that are gone from the source
 	Until  string            // content of the marker at which to return
 	Stop   wal.LSN           // unless zero: end of the commit after which to return
-	Report func(apply.Progress)
+	// DDL has statements carried, see apply.Config; Carried is the number of the last one that is in Tables.
+	DDL     bool
+	Carried int64
+	Report  func(apply.Progress)
 }

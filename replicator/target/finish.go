@@ -17,6 +17,7 @@ import (
 func (l *Local) Follow(ctx context.Context, cfg FollowConfig, src apply.Source) (apply.Result, error) {
 	ac := apply.Config{
 		Connect: l.writer, Job: l.cfg.Job, Epoch: l.epoch.Load(), Tables: cfg.Tables, Until: cfg.Until, Stop: cfg.Stop, Skip: cfg.Skip,
+		DDL: cfg.DDL, Carried: cfg.Carried,
 		Limits: l.cfg.Limits, Logger: l.cfg.Logger, Progress: cfg.Report, Hook: l.cfg.Hook,
 	}
 	if cfg.Chunks != nil {
@@ -129,6 +130,13 @@ func (l *Local) drop(ctx context.Context, c *pg.Conn) error {
 	var sql strings.Builder
 	for _, t := range []string{"receipt", "position", "step", "job"} {
 		fmt.Fprintf(&sql, "DELETE FROM replicator.%s WHERE job = %s;\n", t, job)
+	}
+	has, err := c.Value(ctx, "SELECT to_regclass('replicator.ddl') IS NOT NULL") // a job of an older version has none
+	if err != nil {
+		return err
+	}
+	if has == "t" {
+		fmt.Fprintf(&sql, "DELETE FROM replicator.ddl WHERE job = %s;\n", job)
 	}
 	if err := c.Exec(ctx, sql.String()); err != nil {
 		return err

@@ -149,6 +149,8 @@ CREATE TABLE IF NOT EXISTS replicator.receipt (job text, tbl int, chunk int, row
 CREATE TABLE IF NOT EXISTS replicator.position (job text, shard int, lsn pg_lsn NOT NULL, PRIMARY KEY (job, shard));
 CREATE TABLE IF NOT EXISTS replicator.step (job text, step text, ran timestamptz NOT NULL DEFAULT now(),
 	note text, PRIMARY KEY (job, step));
+CREATE TABLE IF NOT EXISTS replicator.ddl (job text, n bigint, tbl int NOT NULL /* -1: void, the table was taken through again */, lsn pg_lsn NOT NULL, statement text NOT NULL,
+	entry text NOT NULL, ran timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (job, n));
 INSERT INTO replicator.job (job, epoch, phase) VALUES (` + job + `, 0, 'preparing') ON CONFLICT DO NOTHING;
 INSERT INTO replicator.position (job, shard, lsn) VALUES (` + job + `, 0, '0/0') ON CONFLICT DO NOTHING`
 }

@@ -32,6 +32,7 @@ func AnewStep(job, id string, a Anew) (schema.Step, error) {
 	ordinals := strings.Trim(strings.ReplaceAll(fmt.Sprint(a.Ordinals), " ", ","), "[]")
 	sql := `SELECT pg_catalog.set_config('replicator.anew', ` + pg.Literal(string(plan)) + `, true);
 DELETE FROM replicator.receipt WHERE job = ` + pg.Literal(job) + ` AND tbl IN (` + ordinals + `);
+DO $forget$ BEGIN UPDATE replicator.ddl SET tbl = -1 WHERE job = ` + pg.Literal(job) + ` AND tbl IN (` + ordinals + `); EXCEPTION WHEN undefined_table THEN NULL; END $forget$;
 DELETE FROM replicator.step WHERE job = ` + pg.Literal(job) + `
 	AND step IN (SELECT pg_catalog.jsonb_array_elements_text(pg_catalog.current_setting('replicator.anew')::jsonb->'steps'));
 ` + takeAway

@@ -1,0 +1,457 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"replicator/chunker"
+	"replicator/replicator/ddl"
+	"replicator/replicator/fault"
+	"replicator/replicator/pg"
+)
+
+// Statements that the source's event triggers tell of (package ddl). The transaction that has one is
+// applied in pieces, see big.go: what came before the statement, the statement, what comes after it, and
+// the position, all in one transaction of the target, in this order. A row of replicator.ddl keeps what
+// the table is from then on, so that whoever goes on from that position knows (I6, I7).
+
+// Carried is a table as a statement has left it.
+type Carried struct {
+	N         int64         `json:"n"` // number of the statement in its job, from 1
+	Statement string        `json:"statement"`
+	Table     chunker.Table `json:"table"`
+}
+
+// DropIndex begins the Statement of one that was dropped; its name follows.
+const DropIndex = "DROP INDEX "
+
+// carrying is what the running transaction has of them.
+type carrying struct {
+	done     []Carried
+	before   []chunker.Table // what its tables were, to take it back
+	rewrites map[uint32]*ddl.Rewrite
+}
+
+// statement takes a message of the event triggers.
+func (a *applier) statement(ctx context.Context) error {
+	if !a.cfg.DDL || !a.msg.Transactional || a.tx.skip || len(a.msg.Content) == 0 {
+		return nil
+	}
+	m, err := ddl.Parse(a.msg.Content)
+	if err != nil {
+		return a.stopBefore(ctx, fault.New(fault.Preflight, err, "the event triggers on the source are of another version: see replicator check"))
+	}
+	a.tx.written = true
+	err = a.carry(ctx, m)
+	if refusal := (*ddl.Refusal)(nil); errors.As(err, &refusal) {
+		return a.stopBefore(ctx, refused(refusal))
+	}
+	return err
+}
+
+func refused(r *ddl.Refusal) error {
+	return fault.New(fault.Preflight, fmt.Errorf("%w is not carried", r),
+		fmt.Sprintf("replicator resync --table '%s' takes the table through again and leaves the others alone", r.Table))
+}
+
+func (a *applier) carry(ctx context.Context, m *ddl.Message) error {
+	switch {
+	case m.Failed != "":
+		// What it was is seen by its effects, as where nothing is told.
+		a.cfg.Logger.Warn("a statement on the source could not be told", "tag", m.Tag, "sqlstate", m.Failed, "commit", a.tx.commit)
+		return nil
+	case m.Enum != nil:
+		return a.carryEnum(ctx, m.Enum)
+	}
+	for _, oid := range m.Tables() {
+		t := a.relations.byOID[oid]
+		if t == nil || a.passes(oid) {
+			continue
+		}
+		if err := a.carryTable(ctx, t, m); err != nil {
+			return err
+		}
+	}
+	return a.dropIndexes(ctx, m)
+}
+
+func (a *applier) carryTable(ctx context.Context, t *chunker.Table, m *ddl.Message) error {
+	judged := a.cfg.Filter != nil && a.cfg.Filter.Chunks(t.Ordinal) > 0
+	switch {
+	case m.State != nil:
+		rewrite := a.carrying.rewrites[t.OID]
+		change, err := ddl.Derive(t, m.State, rewrite)
+		if err != nil {
+			return err
+		}
+		delete(a.carrying.rewrites, t.OID)
+		if judged {
+			if len(change.Statements) > 0 || rewrite != nil {
+				return &ddl.Refusal{Table: t.String(), Why: strings.Join(change.Kinds, ", ") + ", while the table is copied,"}
+			}
+			return nil
+		}
+		return a.alter(ctx, t, m.State, change)
+	case m.Rewrite != nil:
+		if a.carrying.rewrites == nil {
+			a.carrying.rewrites = map[uint32]*ddl.Rewrite{}
+		}
+		a.carrying.rewrites[t.OID] = m.Rewrite
+	case m.Index != nil && !judged && m.Index.Whole && m.Index.Valid:
+		return a.makeIndex(ctx, t, m.Index)
+	case m.Dropped != nil:
+		return &ddl.Refusal{Table: t.String(), Why: "DROP TABLE"}
+	}
+	return nil
+}
+
+// unexplained refuses a rewrite that no state has followed: the command was not about the table itself.
+func (a *applier) unexplained() error {
+	for oid := range a.carrying.rewrites {
+		if t := a.relations.byOID[oid]; t != nil {
+			return refused(&ddl.Refusal{Table: t.String(), Why: "a statement that computed its rows anew"})
+		}
+	}
+	return nil
+}
+
+// upToHere brings to the target what came before the statement.
+func (a *applier) upToHere(ctx context.Context) error {
+	if !a.big && (a.win.done.txs > 0 || a.win.done.changes > 0 || a.win.end > a.position) {
+		if err := a.flush(ctx); err != nil {
+			return err
+		}
+	}
+	return a.piece(ctx)
+}
+
+// alter makes a table what the state says, looks whether it has become that, and notes it.
+func (a *applier) alter(ctx context.Context, t *chunker.Table, now *ddl.State, change *ddl.Change) error {
+	if err := a.upToHere(ctx); err != nil {
+		return err
+	}
+	s := a.session
+	settings := map[string]string{"search_path": "pg_catalog"} // as the state spells names
+	maps.Copy(settings, change.Settings)
+	restore, err := s.become(ctx, t, settings)
+	if err == nil && len(change.Statements) > 0 {
+		err = s.conn.Exec(ctx, strings.Join(change.Statements, ";\n"))
+	}
+	if err == nil {
+		err = a.setDefaults(ctx, t, now)
+	}
+	if err == nil {
+		err = s.conn.Exec(ctx, restore)
+	}
+	if err != nil {
+		return a.statementError(ctx, t, change.Kinds, err)
+	}
+	a.cfg.Hook(StatementRan)
+	entry := now.Entry(t)
+	if err := a.hasBecome(ctx, &entry, now); err != nil {
+		return err
+	}
+	return a.note(ctx, t, entry, strings.Join(change.Kinds, ", "))
+}
+
+// statementError is a server's refusal of a statement: what it says is about the schema, and the job
+// stops for somebody to look; or the whole transaction is tried again.
+func (a *applier) statementError(ctx context.Context, t *chunker.Table, kinds []string, err error) error {
+	err = pg.Clean(err)
+	if ctx.Err() != nil || again(err) {
+		return a.pieceError(ctx, err)
+	}
+	return a.stopBefore(ctx, fault.New(fault.Preflight, fmt.Errorf("%s on table %s fails on the target: %w", strings.Join(kinds, ", "), t, err),
+		fmt.Sprintf("see what stands in its way there; replicator resync --table '%s' takes the table through again", t)))
+}
+
+// statementLock bounds the wait for a table that somebody reads on the target; then the transaction is
+// rolled back, so that it blocks nobody, and tried again.
+const statementLock = "5s"
+
+// become makes the session the table's owner where it may only become that, with settings for casts.
+// What it returns undoes that.
+func (s *session) become(ctx context.Context, t *chunker.Table, settings map[string]string) (restore string, err error) {
+	rows, err := s.query(ctx, `SELECT r.rolname, pg_has_role(r.oid, 'USAGE'), pg_has_role(r.oid, 'MEMBER')
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
+		WHERE n.nspname = $1 AND c.relname = $2`, t.Schema, t.Name)
+	if err != nil {
+		return "", err
+	}
+	sql := "SET LOCAL lock_timeout = '" + statementLock + "';"
+	restore = "SET LOCAL lock_timeout = 0;"
+	if len(rows) == 1 && rows[0][1] != "t" && rows[0][2] == "t" {
+		sql += "SET LOCAL ROLE " + pg.Ident(rows[0][0]) + ";"
+		restore += "SET LOCAL ROLE NONE;"
+	}
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		was, err := s.conn.Value(ctx, "SELECT current_setting($1)", name)
+		if err != nil {
+			return "", err
+		}
+		sql += "SELECT pg_catalog.set_config(" + pg.Literal(name) + ", " + pg.Literal(settings[name]) + ", true);"
+		restore += "SELECT pg_catalog.set_config(" + pg.Literal(name) + ", " + pg.Literal(was) + ", true);"
+	}
+	return restore, s.conn.Exec(ctx, sql)
+}
+
+// setDefaults makes the columns' defaults those of the state. One that names what the target lacks is
+// left out: it is no matter of rows, and the manifest at the fence names it.
+func (a *applier) setDefaults(ctx context.Context, t *chunker.Table, now *ddl.State) error {
+	rows, err := a.session.query(ctx, `SELECT a.attname, d.adbin IS NOT NULL, coalesce(pg_get_expr(d.adbin, d.adrelid), '')
+		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+			LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+		WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''`, t.Schema, t.Name)
+	if err != nil {
+		return err
+	}
+	have := map[string][]string{}
+	for _, r := range rows {
+		have[r[0]] = r[1:]
+	}
+	for i := range now.Columns {
+		c := &now.Columns[i]
+		h := have[c.Name]
+		if h == nil || c.Identity != "" || (h[0] == "t") == (c.Default != nil) && (c.Default == nil || h[1] == *c.Default) {
+			continue
+		}
+		if err := a.setDefault(ctx, t, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *applier) setDefault(ctx context.Context, t *chunker.Table, c *ddl.Column) error {
+	alter := "ALTER TABLE ONLY " + t.Qualified() + " ALTER COLUMN " + pg.Ident(c.Name)
+	conn := a.session.conn
+	if err := conn.Exec(ctx, alter+" DROP DEFAULT"); err != nil || c.Default == nil {
+		return err
+	}
+	if err := conn.Exec(ctx, "SAVEPOINT "+defaultSavepoint); err != nil {
+		return err
+	}
+	err := conn.Exec(ctx, alter+" SET DEFAULT "+*c.Default)
+	if err == nil {
+		return conn.Exec(ctx, "RELEASE SAVEPOINT "+defaultSavepoint)
+	}
+	if ctx.Err() != nil || again(err) {
+		return err
+	}
+	a.cfg.Logger.Warn("a default is left out: the target lacks what it names", "table", t.String(), "column", c.Name, "sqlstate", pg.State(err))
+	return conn.Exec(ctx, "ROLLBACK TO SAVEPOINT "+defaultSavepoint+"; RELEASE SAVEPOINT "+defaultSavepoint)
+}
+
+const defaultSavepoint = "replicator_default"
+
+// hasBecome holds the target's table against the state: what was derived has to have made exactly that.
+func (a *applier) hasBecome(ctx context.Context, entry *chunker.Table, now *ddl.State) error {
+	rows, err := a.session.query(ctx, columns, entry.Schema, entry.Name)
+	if err != nil {
+		return a.pieceError(ctx, err)
+	}
+	have := map[string]column{}
+	for _, c := range readColumns(rows) {
+		if !c.generated {
+			have[c.name] = c
+		}
+	}
+	same := len(have) == len(now.Columns)
+	for _, c := range now.Columns {
+		h, there := have[c.Name]
+		same = same && there && h.kind == c.Type && h.notNull == c.NotNull
+	}
+	if !same {
+		return &ddl.Refusal{Table: entry.String(), Why: "a statement after which the target's columns would not be the source's"}
+	}
+	return nil
+}
+
+// note keeps in the target what the table is from now on, and goes on with that.
+func (a *applier) note(ctx context.Context, t *chunker.Table, entry chunker.Table, statement string) error {
+	raw, err := json.Marshal(entry)
+	if err != nil {
+		return err
+	}
+	rows, err := a.session.query(ctx, `INSERT INTO replicator.ddl (job, n, tbl, lsn, statement, entry)
+		SELECT $1, coalesce(max(n), 0) + 1, $2::int, $3::pg_lsn, $4, $5 FROM replicator.ddl WHERE job = $1 RETURNING n`,
+		a.cfg.Job, strconv.Itoa(t.Ordinal), a.tx.commit.String(), statement, string(raw))
+	if err != nil {
+		return a.pieceError(ctx, err)
+	}
+	n, err := strconv.ParseInt(rows[0][0], 10, 64)
+	if err != nil {
+		return err
+	}
+	a.carrying.before = append(a.carrying.before, *t)
+	a.carrying.done = append(a.carrying.done, Carried{N: n, Statement: statement, Table: entry})
+	a.relations.become(entry)
+	a.cfg.Logger.Info("statement carried", "table", entry.String(), "statement", statement, "commit", a.tx.commit)
+	return nil
+}
+
+// become puts another entry of the plan in place of the one of its OID.
+func (r *relations) become(t chunker.Table) {
+	if was := r.byOID[t.OID]; was != nil {
+		delete(r.tables, was.Schema+"\x00"+was.Name)
+	}
+	r.byOID[t.OID], r.tables[t.Schema+"\x00"+t.Name] = &t, &t
+	if r.checked[t.OID] != nil {
+		delete(r.checked, t.OID)
+		r.replaced = true
+	}
+}
+
+// uncarry takes back what the running transaction has carried: it comes again, or never.
+func (a *applier) uncarry() {
+	for _, t := range slices.Backward(a.carrying.before) {
+		a.relations.become(t)
+	}
+	a.carrying = carrying{}
+}
+
+// hasCarried tells of what the transaction has carried that is committed now.
+func (a *applier) hasCarried() {
+	if len(a.carrying.done) > 0 {
+		a.report.now.Carried = append(slices.Clone(a.report.now.Carried), a.carrying.done...)
+	}
+	a.carrying = carrying{}
+}
+
+// recall takes in what was carried before, and is not yet in the plan that the run was given.
+func (a *applier) recall(ctx context.Context) error {
+	if !a.cfg.DDL {
+		return nil
+	}
+	rows, err := a.query(ctx, "SELECT n, statement, entry FROM replicator.ddl WHERE job = $1 AND n > $2::bigint AND tbl >= 0 ORDER BY n", a.cfg.Job, strconv.FormatInt(a.cfg.Carried, 10))
+	if err != nil {
+		return fmt.Errorf("read the statements that were carried: %w", err)
+	}
+	for _, r := range rows {
+		c := Carried{Statement: r[1]}
+		if c.N, err = strconv.ParseInt(r[0], 10, 64); err == nil {
+			err = json.Unmarshal([]byte(r[2]), &c.Table)
+		}
+		if err != nil {
+			return fmt.Errorf("read the statements that were carried: %w", err)
+		}
+		a.relations.become(c.Table)
+		a.report.now.Carried = append(a.report.now.Carried, c)
+	}
+	if len(rows) > 0 {
+		a.cfg.Progress(a.report.now)
+	}
+	return nil
+}
+
+// carryEnum adds labels to an enum that the target has. Any other change of an enum, and one of a type
+// that is not there, shows at the first row that needs it.
+func (a *applier) carryEnum(ctx context.Context, e *ddl.Enum) error {
+	rows, err := a.query(ctx, `SELECT coalesce((SELECT array_to_json(array_agg(e.enumlabel ORDER BY e.enumsortorder)) FROM pg_enum e WHERE e.enumtypid = t.oid), '[]')
+		FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = $1 AND t.typname = $2 AND t.typtype = 'e'`, e.Schema, e.Name)
+	if err != nil {
+		return err
+	}
+	var have []string
+	if len(rows) == 0 || json.Unmarshal([]byte(rows[0][0]), &have) != nil {
+		return nil
+	}
+	adds := e.Add(have)
+	if len(adds) == 0 {
+		return nil
+	}
+	if err := a.upToHere(ctx); err != nil {
+		return err
+	}
+	restore, err := a.session.becomeOwner(ctx, e)
+	if err == nil {
+		err = a.session.conn.Exec(ctx, strings.Join(adds, ";\n")+";\n"+restore)
+	}
+	if err != nil {
+		if ctx.Err() != nil || again(err) {
+			return a.pieceError(ctx, err)
+		}
+		return a.stopBefore(ctx, fault.New(fault.Preflight, fmt.Errorf("ALTER TYPE %s ADD VALUE fails on the target: %w", e, err), "see what stands in its way there; then the same command goes on"))
+	}
+	a.cfg.Logger.Info("statement carried", "type", e.String(), "statement", "ALTER TYPE ADD VALUE", "commit", a.tx.commit)
+	return nil
+}
+
+func (s *session) becomeOwner(ctx context.Context, e *ddl.Enum) (restore string, err error) {
+	rows, err := s.query(ctx, `SELECT r.rolname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace JOIN pg_roles r ON r.oid = t.typowner
+		WHERE n.nspname = $1 AND t.typname = $2 AND NOT pg_has_role(r.oid, 'USAGE') AND pg_has_role(r.oid, 'MEMBER')`, e.Schema, e.Name)
+	if err != nil || len(rows) == 0 {
+		return "", err
+	}
+	return "SET LOCAL ROLE NONE", s.conn.Exec(ctx, "SET LOCAL ROLE "+pg.Ident(rows[0][0]))
+}
+
+// makeIndex makes an index as the source has it. One that cannot be made is left out, and the manifest
+// at the fence names it; but rows that break a unique one are a mismatch.
+func (a *applier) makeIndex(ctx context.Context, t *chunker.Table, x *ddl.Index) error {
+	if err := a.upToHere(ctx); err != nil {
+		return err
+	}
+	return a.tolerantly(ctx, t, "CREATE INDEX "+x.Name, x.SQL)
+}
+
+// dropIndexes drops what the command named, where the target has it.
+func (a *applier) dropIndexes(ctx context.Context, m *ddl.Message) error {
+	for _, o := range m.Dropped {
+		if o.Kind != "index" || !o.Original {
+			continue
+		}
+		rows, err := a.query(ctx, `SELECT tn.nspname, t.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_index i ON i.indexrelid = c.oid
+			JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
+			WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'i' AND NOT c.relispartition AND NOT i.indisreplident`, o.Schema, o.Name)
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		t := a.relations.tables[rows[0][0]+"\x00"+rows[0][1]]
+		if t == nil || t.KeyIndex == o.Name || a.cfg.Filter != nil && a.cfg.Filter.Chunks(t.Ordinal) > 0 {
+			continue // what that changes shows in the stream
+		}
+		if err := a.upToHere(ctx); err != nil {
+			return err
+		}
+		if err := a.tolerantly(ctx, t, DropIndex+o.Name, "DROP INDEX "+pg.Ident(o.Schema, o.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tolerantly runs a statement that is no matter of rows, as the owner of t.
+func (a *applier) tolerantly(ctx context.Context, t *chunker.Table, what, sql string) error {
+	s := a.session
+	restore, err := s.become(ctx, t, nil)
+	if err == nil {
+		err = s.conn.Exec(ctx, "SAVEPOINT "+defaultSavepoint)
+	}
+	if err != nil {
+		return a.pieceError(ctx, err)
+	}
+	err = s.conn.Exec(ctx, sql)
+	switch {
+	case err == nil:
+		if err = s.conn.Exec(ctx, restore+"RELEASE SAVEPOINT "+defaultSavepoint); err == nil {
+			return a.note(ctx, t, *t, what)
+		}
+	case ctx.Err() == nil && !again(err) && pg.State(err)[:2] != "23":
+		a.cfg.Logger.Warn("a statement is left out: it fails on the target", "table", t.String(), "statement", what, "sqlstate", pg.State(err))
+		err = s.conn.Exec(ctx, "ROLLBACK TO SAVEPOINT "+defaultSavepoint+";"+restore+"RELEASE SAVEPOINT "+defaultSavepoint)
+	}
+	if err != nil {
+		return a.pieceError(ctx, err)
+	}
+	return nil
+}

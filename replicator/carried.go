@@ -1,0 +1,230 @@
+package replicator
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"replicator/chunker"
+	"replicator/replicator/apply"
+	"replicator/replicator/ddl"
+	"replicator/replicator/fault"
+	"replicator/replicator/pg"
+	"replicator/replicator/schema"
+	"replicator/wal"
+)
+
+// With --ddl=replicate the target end carries statements (apply/ddl.go) and keeps what they have made of
+// tables. The plan follows: before anybody here sees that the target stands behind a statement, the plan
+// is as of it, in the store and in memory.
+
+// carriedRecord says how far the plan is that.
+type carriedRecord struct {
+	N       int64    `json:"n"`       // the number of the last statement
+	Dropped []string `json:"dropped"` // indexes
+	Tables  []int    `json:"tables"`  // ordinals of tables that any was about
+}
+
+// carries reports whether statements are carried.
+func (j *job) carries() bool { return j.rec.DDL == ddlReplicate }
+
+// The values of --ddl.
+const (
+	ddlStop      = "stop"
+	ddlReplicate = "replicate"
+)
+
+// carriedTo is the number of the last statement that is in the plan.
+func (j *job) carriedTo() (n int64, err error) {
+	var r carriedRecord
+	_, err = j.store.Get(keyCarried, &r)
+	return r.N, err
+}
+
+// takeCarried puts tables that statements were about into the plan.
+func (j *job) takeCarried(list []apply.Carried) error {
+	if len(list) == 0 {
+		return nil
+	}
+	j.looking.Lock() // nobody compares the catalog with half of it
+	defer j.looking.Unlock()
+	var r carriedRecord
+	if _, err := j.store.Get(keyCarried, &r); err != nil {
+		return err
+	}
+	marks := map[int]schema.Mark{}
+	if _, err := j.store.Get(keyMarks, &marks); err != nil {
+		return err
+	}
+	tables, fresh := slices.Clone(j.planned()), map[int]chunker.Table{}
+	for _, c := range list {
+		if t := c.Table; c.N > r.N && t.Ordinal < len(tables) && tables[t.Ordinal].OID == t.OID {
+			r.N, fresh[t.Ordinal] = c.N, t
+			if index, ok := strings.CutPrefix(c.Statement, apply.DropIndex); ok {
+				r.Dropped = append(r.Dropped, "index "+t.Schema+"."+index)
+			}
+			j.log.Info("statement carried", "table", t.String(), "statement", c.Statement)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	var entries []chunker.Table
+	for n, t := range fresh {
+		tables[n], entries = t, append(entries, t)
+		delete(marks, n)
+		if !slices.Contains(r.Tables, n) {
+			r.Tables = append(r.Tables, n)
+		}
+	}
+	j.o.Hook("engine: before the plan takes a statement")
+	if err := j.store.Amend(entries, map[string]any{keyCarried: r, keyMarks: marks}); err != nil {
+		return err
+	}
+	j.o.Hook("engine: the plan has a statement")
+	j.nowPlan.Store(&tables)
+	j.mu.Lock()
+	if j.endVerify != nil {
+		j.endVerify(errStatementFirst)
+	}
+	j.mu.Unlock()
+	return nil
+}
+
+var errStatementFirst = fault.New(fault.Interrupted, errors.New("a statement on the source has changed a table meanwhile"), "run verify again: it goes on with the tables that are left")
+
+// checkTriggers refuses a source without the event triggers that statements are told by.
+func (j *job) checkTriggers(ctx context.Context) error {
+	if !j.carries() {
+		return nil
+	}
+	conn, err := j.source.Connect(ctx, "event triggers")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return ddl.Standing(ctx, conn)
+}
+
+// settled are those of the changes that are no longer on their way in the stream: everything up to now
+// is applied, and still the plan differs.
+func (j *job) settled(ctx context.Context, conn *pg.Conn, changes []schema.Change) ([]schema.Change, error) {
+	select {
+	case <-j.following:
+	default:
+		return changes, nil
+	}
+	if !j.carries() || len(changes) == 0 {
+		return changes, nil
+	}
+	// No marker: one of ours behind the fence would take from what the fence's own proves.
+	v, err := conn.Value(ctx, "SELECT pg_current_wal_insert_lsn()")
+	if err != nil {
+		return nil, err
+	}
+	now, err := wal.ParseLSN(v)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.awaitAppliedTo(ctx, now); err != nil {
+		return nil, err
+	}
+	again, err := j.changedTables(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	// What is new since then may be on its way.
+	return slices.DeleteFunc(again, func(c schema.Change) bool { return !slices.Contains(changes, c) }), nil
+}
+
+func (j *job) awaitAppliedTo(ctx context.Context, lsn wal.LSN) error {
+	for {
+		j.mu.Lock()
+		applied, moved := j.applied, j.moved
+		j.mu.Unlock()
+		if applied >= lsn {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// stays drops what the source's event triggers are in a dump: they are no part of the schema.
+func stays(entries []schema.Entry) []schema.Entry {
+	return slices.DeleteFunc(entries, func(e schema.Entry) bool {
+		name := strings.TrimPrefix(e.Name, "EVENT TRIGGER ")
+		return (e.Type == "EVENT TRIGGER" || e.Type == "COMMENT" && name != e.Name) && ddl.Ours(strings.Trim(name, `"`))
+	})
+}
+
+// carriedAlike holds what statements were carried of against what it is on the target: there a dump of the
+// source tells of changes that the target has as well. What the target lacks is an item.
+func (j *job) carriedAlike(ctx context.Context, items []schema.Item) ([]schema.Item, error) {
+	if !j.carries() {
+		return items, nil
+	}
+	var r carriedRecord
+	if _, err := j.store.Get(keyCarried, &r); err != nil {
+		return nil, err
+	}
+	var tables []chunker.Table
+	for _, n := range r.Tables {
+		if t := j.planned()[n]; !t.Gone {
+			tables = append(tables, t)
+		}
+	}
+	here, there, err := j.bothStanding(ctx, tables)
+	if err != nil {
+		return nil, err
+	}
+	compared := schema.Compared(here, there)
+	items = slices.DeleteFunc(items, func(i schema.Item) bool {
+		return compared[i.Name] || ofTables(i.Name, tables) || slices.Contains(r.Dropped, i.Name)
+	})
+	waits := j.waitingConstraints()
+	for _, what := range schema.Unequal(here, there) {
+		if !waits[what] {
+			items = append(items, schema.Item{Kind: "schema", Name: what, Why: "changed on the source since the seed, and not carried", Do: "do the same on the target", Loss: true})
+		}
+	}
+	return items, nil
+}
+
+// ofTables reports whether an item of the schema is a part of the tables.
+func ofTables(name string, tables []chunker.Table) bool {
+	return slices.ContainsFunc(tables, func(t chunker.Table) bool {
+		return name == "table "+t.String() || slices.ContainsFunc([]string{"default ", "constraint ", "check constraint ", "fk constraint "}, func(kind string) bool {
+			return strings.HasPrefix(name, kind+t.String()+" ")
+		})
+	})
+}
+
+// bothStanding is what the tables are made of, on both sides.
+func (j *job) bothStanding(ctx context.Context, tables []chunker.Table) (here, there []schema.Definition, err error) {
+	if there, err = j.end.Standing(ctx, tables); err != nil {
+		return nil, nil, err
+	}
+	conn, err := j.source.ConnectAny(ctx, "definitions")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer conn.Close()
+	here, err = schema.Standing(ctx, conn, tables)
+	return here, there, err
+}
+
+// waitingConstraints are those that are made at the fence, as schema.Unequal names them.
+func (j *job) waitingConstraints() map[string]bool {
+	waits := map[string]bool{}
+	for _, s := range (&finisher{job: j}).finishSteps() {
+		if i := strings.LastIndexByte(s.Name, ' '); i > 0 && (s.Kind == "CHECK CONSTRAINT" || s.Kind == "FK CONSTRAINT") {
+			waits["constraint "+s.Name[:i]+"."+s.Name[i+1:]] = true
+		}
+	}
+	return waits
+}
