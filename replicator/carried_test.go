@@ -4,11 +4,15 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"replicator/bench/cluster"
 	"replicator/replicator"
+	"replicator/replicator/catchup"
+	"replicator/replicator/check"
 	"replicator/replicator/ddl"
 	"replicator/replicator/fault"
+	"replicator/replicator/source"
 	"replicator/replicator/status"
 )
 
@@ -17,7 +21,7 @@ func carrying(t *testing.T, src, tgt *cluster.Cluster, schema string) *pair {
 	t.Helper()
 	p := newPair(t, src, tgt)
 	p.exec(p.source, ddl.Install()+schema)
-	p.o.DDL = "replicate"
+	p.o.DDL, p.o.LookEvery = "replicate", time.Millisecond // who looks meets statements that are on their way
 	return p
 }
 
@@ -115,6 +119,35 @@ func TestStatementsOfOneTransaction(t *testing.T) {
 	p.compare()
 }
 
+// TestStatementBeforeTheFence has a statement come between the gates and the fence: what is compared behind
+// it are the columns that the table has then.
+func TestStatementBeforeTheFence(t *testing.T) {
+	p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), carriedSchema)
+	p.o.Hook = func(point string) {
+		if point == "engine: fence remembered" {
+			p.exec(p.source, "ALTER TABLE h.patient DROP COLUMN gone, ADD w int DEFAULT 3; UPDATE h.patient SET w = id")
+		}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- replicator.Seed(t.Context(), p.o) }()
+	for s := (status.Status{}); s.Phase != status.Following; {
+		select {
+		case err := <-ended:
+			t.Fatal(err)
+		case <-time.After(20 * time.Millisecond):
+			s, _ = replicator.ReadStatus(t.Context(), p.o.Dir, "")
+		}
+	}
+	report, err := p.catchup(replicator.CatchupOptions{Acknowledge: "all"}) // the gates have not seen it
+	if err != nil || report.Outcome != catchup.Opened {
+		t.Fatalf("catch-up: %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	p.compare()
+}
+
 // TestStatementsThatAreNotCarried has the job stop at each with exit code 3 and the table's name, and goes
 // on after a resync.
 func TestStatementsThatAreNotCarried(t *testing.T) {
@@ -180,6 +213,77 @@ func TestEventTriggersAreLookedFor(t *testing.T) {
 		}
 		for _, s := range ddl.Remove() {
 			p.exec(p.source, s)
+		}
+	}
+}
+
+// TestStatementsWithLeastRights carries statements of a role that is no superuser, between versions, with no
+// more rights than the printed SQL gives, beside the clinical workload.
+func TestStatementsWithLeastRights(t *testing.T) {
+	t.Parallel()
+	m := newMove(t, 14, 18)
+	owner := m.value(m.source, "SELECT tableowner FROM pg_tables WHERE schemaname = 'record' AND tablename = 'patient'")
+	m.exec(m.source, `CREATE TABLE record.carried (id int PRIMARY KEY, a text, b varchar(9), c int DEFAULT 1); ALTER TABLE record.carried OWNER TO "`+owner+`";
+		INSERT INTO record.carried SELECT i, 'CANARY-7f3a9', i FROM generate_series(1, 300) i`)
+	m.setUp(source.FenceDatabase)
+	m.noSuperuser()
+	sql, err := check.SourceSetup(t.Context(), check.SetupOptions{DSN: m.source, DDL: "replicate"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.psql(m.source, sql)
+	m.o.DDL, m.o.LookEvery = "replicate", time.Millisecond
+	wards := m.startWards()
+	e := startEngine(t, orders{Options: m.o})
+	e.mustReach(m.o.Dir, status.Following)
+	c := m.connect(m.source)
+	defer c.Close()
+	for _, sql := range []string{
+		`SET ROLE "` + owner + `"`,
+		"ALTER TABLE record.patient ADD COLUMN ward_of_birth text NOT NULL DEFAULT 'none'",
+		"ALTER TABLE record.carried ADD d date DEFAULT '2001-02-03', DROP c", "UPDATE record.carried SET d = NULL WHERE id % 2 = 0",
+		"ALTER TABLE record.carried RENAME a TO z", "ALTER TABLE record.carried ALTER b TYPE text", "ALTER TABLE record.carried ALTER z SET NOT NULL, ALTER z SET DEFAULT 'q'",
+		"INSERT INTO record.carried (id) VALUES (1000)", "CREATE INDEX carried_z ON record.carried (z)", "ALTER TABLE record.carried ALTER id SET STATISTICS 7",
+	} {
+		if err := c.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	wards.mustCommit(t, 50)
+	report, err := m.catchup(replicator.CatchupOptions{})
+	if fault.CodeOf(err) != fault.Preflight || !strings.Contains(fmt.Sprint(err), "settings of table record.carried") || strings.Contains(err.Error(), "record.patient") {
+		t.Fatalf("what was not carried is not named: %v %v", report, err)
+	}
+	if _, err = m.catchup(replicator.CatchupOptions{Acknowledge: "all"}); err != nil {
+		t.Fatalf("catch-up: %v", err)
+	}
+	wards.stop(t)
+	<-e.gone
+	m.compare()
+}
+
+// TestEventTriggersOfEveryVersion has the event triggers tell of statements, and nothing go wrong in them.
+func TestEventTriggersOfEveryVersion(t *testing.T) {
+	t.Parallel()
+	for _, version := range []int{14, 16, 17, 18} {
+		dsn, err := ownServer(t, cluster.Config{Version: version}).CreateDatabase(t.Context(), "tells")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &pair{t: t, source: dsn}
+		p.exec(dsn, ddl.Install()+ddl.Install()+carriedSchema+"CREATE PUBLICATION told FOR ALL TABLES")
+		p.exec(dsn, "SELECT pg_create_logical_replication_slot('told', 'pgoutput')")
+		for _, s := range carriedStatements {
+			p.exec(dsn, s)
+		}
+		p.exec(dsn, "ALTER TABLE h.patient ALTER size TYPE text; ALTER TABLE h.patient ADD u double precision DEFAULT random(); CREATE TEMP TABLE x (id int); ALTER TABLE x ADD y int; DROP TABLE x; DROP SCHEMA h CASCADE")
+		told := p.value(dsn, `SELECT concat(count(*) FILTER (WHERE d LIKE '%{"v": 1%' OR d LIKE '%"v": 1,%' OR d LIKE '%"v": 1}%'), ' ', count(*) FILTER (WHERE d LIKE '%"failed"%'),
+			' ', count(*) FILTER (WHERE d LIKE '%"rewrite"%'), ' ', count(*) FILTER (WHERE d LIKE '%"dropped"%'))
+			FROM (SELECT encode(data, 'escape') AS d FROM pg_logical_slot_get_binary_changes('told', NULL, NULL, 'proto_version', '1', 'publication_names', 'told', 'messages', 'true')) c`)
+		// Tells: 13 times ALTER TABLE, 2 CREATE INDEX, 2 ALTER TYPE, and 2 ALTER TABLE more; rewrites: size twice,
+		// born, the random one; drops: the index, the schema.
+		if told != "25 0 4 2" {
+			t.Errorf("version %d told %q", version, told)
 		}
 	}
 }

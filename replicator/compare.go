@@ -22,6 +22,9 @@ func (f *finisher) Compare(ctx context.Context, tables []*chunker.Table) (map[*c
 	if err != nil {
 		return nil, err
 	}
+	for _, t := range tables {
+		f.asPlanned(t)
+	}
 	all := make(map[*chunker.Table]catchup.Compared, len(tables))
 	for _, group := range verify.Groups(tables) {
 		err := f.persist(ctx, "compare both sides", func() error { return v.compareGroup(ctx, group, all) })
@@ -30,6 +33,14 @@ func (f *finisher) Compare(ctx context.Context, tables []*chunker.Table) (map[*c
 		}
 	}
 	return all, nil
+}
+
+// asPlanned brings a table that the gates have listed to what the plan has by now: until the fence a
+// statement may have been carried.
+func (f *finisher) asPlanned(t *chunker.Table) {
+	if plan := f.planned(); t.Ordinal < len(plan) && plan[t.Ordinal].OID == t.OID {
+		*t = plan[t.Ordinal]
+	}
 }
 
 // compareGroup compares tables under one pair of snapshots. Nobody writes on either side.
@@ -71,6 +82,7 @@ const lookedUp = 5000
 // Changed compares the rows of a table that changed since it was proved equal, up to the fence. A proof
 // counts only where others are kept from writing on the target, and nobody was seen to write since.
 func (f *finisher) Changed(ctx context.Context, t *chunker.Table, fence wal.LSN) (c catchup.Compared, proved bool, err error) {
+	f.asPlanned(t)
 	if t.Ordinal >= len(f.planned()) || t.Late() || !f.guarded {
 		return c, false, nil
 	}
