@@ -8,13 +8,9 @@ import (
 	"replicator/bench/cluster"
 )
 
-// many tables, and what a check of them may take: a tenth of the hundred thousand that it must do
-// within a minute, since making those takes longer than all other tests. (All of them took 13 s on
-// two cores.)
-const (
-	many     = 10_000
-	manyTime = 6 * time.Second
-)
+// many is a tenth of the hundred thousand tables that a check must do within a minute, since making those
+// takes longer than all other tests. How long it takes is for make bench-copy COPY='--scenario plan'.
+const many = 10_000
 
 func TestManyTables(t *testing.T) {
 	c := own(t, cluster.Config{Version: 15, Settings: map[string]string{"max_locks_per_transaction": "1024", "autovacuum": "off"}})
@@ -28,9 +24,8 @@ func TestManyTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	took := time.Since(start)
-	t.Logf("%d tables in %s", len(r.Plan.Tables), took)
-	if len(r.Plan.Tables) != many || took > manyTime {
-		t.Errorf("%d tables in %s, want %d within %s", len(r.Plan.Tables), took, many, manyTime)
+	t.Logf("%d tables in %s", len(r.Plan.Tables), time.Since(start))
+	if len(r.Plan.Tables) != many {
+		t.Errorf("%d tables, want %d", len(r.Plan.Tables), many)
 	}
 }

@@ -21,8 +21,8 @@ func refused(t *testing.T, part Part, o Options, code fault.Code, word string) {
 	if err != nil && (strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), canary)) {
 		t.Errorf("%s: not one line of names alone: %q", part, err)
 	}
-	if took := time.Since(began); took > 30*time.Second {
-		t.Errorf("%s: refused after %s", part, took)
+	if took := time.Since(began); took > 5*time.Minute {
+		t.Errorf("%s: hung for %s", part, took)
 	}
 }
 
