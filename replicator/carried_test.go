@@ -14,6 +14,7 @@ import (
 	"replicator/replicator/fault"
 	"replicator/replicator/source"
 	"replicator/replicator/status"
+	"replicator/replicator/verify"
 )
 
 // carrying makes a pair whose source has the event triggers, and a job that has statements carried.
@@ -286,4 +287,29 @@ func TestEventTriggersOfEveryVersion(t *testing.T) {
 			t.Errorf("version %d told %q", version, told)
 		}
 	}
+}
+
+// TestStatementVoidsAProof verifies, has a statement carried, and wants the proof to be void: the gates say so.
+func TestStatementVoidsAProof(t *testing.T) {
+	p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), carriedSchema)
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	if _, err := replicator.Verify(t.Context(), replicator.VerifyOptions{Dir: p.o.Dir}, func(verify.Event) {}); err != nil {
+		t.Fatal(err)
+	}
+	p.exec(p.source, "ALTER TABLE h.patient DROP COLUMN gone; INSERT INTO h.patient (id) VALUES (1000)")
+	report, err := p.catchup(replicator.CatchupOptions{Rehearse: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	void := ""
+	for _, g := range report.Gates {
+		void += g.Name + ": " + g.Found + "; "
+	}
+	if !strings.Contains(void, "1 of 1 tables without a proof") {
+		t.Errorf("gates: %s", void)
+	}
+	p.mustCatchup()
+	<-e.gone
+	p.compare()
 }
