@@ -45,8 +45,11 @@ func TestStatementsAreCarried(t *testing.T) {
 			p.mustCatchup()
 			<-e.gone
 			p.compare()
-			for _, s := range ddl.Remove() {
-				p.exec(p.source, s)
+			if err := replicator.Cleanup(t.Context(), replicator.CleanupOptions{Dir: p.o.Dir, Link: p.o.Link}); err != nil {
+				t.Fatal(err)
+			}
+			if left := p.value(p.source, "SELECT count(*) FROM pg_event_trigger WHERE evtname LIKE 'replicator%'"); left != "0" {
+				t.Errorf("cleanup left %s event triggers", left)
 			}
 			p.compareSchema()
 		})
@@ -178,23 +181,34 @@ func TestStatementsThatAreNotCarried(t *testing.T) {
 // TestKilledAtStatements kills the engine around the commit of a statement's transaction, and before the
 // plan here takes it in. Each statement is carried once.
 func TestKilledAtStatements(t *testing.T) {
-	p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), carriedSchema)
-	e := startEngine(t, orders{Options: p.o})
-	e.mustReach(p.o.Dir, status.Following)
-	e.kill()
-	for i, hook := range []string{"apply: statement", "apply: before commit", "apply: after commit", "engine: before the plan takes a statement", "engine: the plan has a statement"} {
-		p.exec(p.source, fmt.Sprintf(`BEGIN; INSERT INTO h.patient (id, name) VALUES (%d, 'CANARY-7f3a9'); ALTER TABLE h.patient ADD c%d int DEFAULT %d;
-			UPDATE h.patient SET c%d = 0 WHERE id %% 2 = 0; COMMIT`, 1000+i, i, i, i))
-		e := startEngine(t, orders{Options: p.o, KillAt: hook, KillNth: 1})
-		if <-e.gone; e.code != -1 {
-			t.Fatalf("engine was not killed at %q but ended with %d:\n%s", hook, e.code, e.out)
-		}
+	here := []string{"engine: before the plan takes a statement", "engine: the plan has a statement"}
+	for name, hooks := range map[string][]string{"near": append([]string{"apply: statement", "apply: before commit", "apply: after commit"}, here...), "far": here} {
+		t.Run(name, func(t *testing.T) {
+			p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), carriedSchema)
+			if name == "far" {
+				p.far()
+			}
+			e := startEngine(t, orders{Options: p.o})
+			e.mustReach(p.o.Dir, status.Following)
+			e.kill()
+			for i, hook := range hooks {
+				p.exec(p.source, fmt.Sprintf(`BEGIN; INSERT INTO h.patient (id, name) VALUES (%d, 'CANARY-7f3a9'); ALTER TABLE h.patient ADD c%d int DEFAULT %d;
+					UPDATE h.patient SET c%d = 0 WHERE id %% 2 = 0; COMMIT`, 1000+i, i, i, i))
+				e := startEngine(t, orders{Options: p.o, KillAt: hook, KillNth: 1})
+				if <-e.gone; e.code != -1 {
+					t.Fatalf("engine was not killed at %q but ended with %d:\n%s", hook, e.code, e.out)
+				}
+			}
+			e = startEngine(t, orders{Options: p.o})
+			e.mustReach(p.o.Dir, status.Following)
+			p.mustCatchup()
+			<-e.gone
+			if n := p.value(p.target, "SELECT count(*) FROM replicator.ddl"); n != fmt.Sprint(len(hooks)) {
+				t.Errorf("%s statements are noted, not %d", n, len(hooks))
+			}
+			p.compare()
+		})
 	}
-	e = startEngine(t, orders{Options: p.o})
-	e.mustReach(p.o.Dir, status.Following)
-	p.mustCatchup()
-	<-e.gone
-	p.compare()
 }
 
 // TestEventTriggersAreLookedFor begins no job without them, nor with those of another version.
