@@ -252,12 +252,12 @@ const defaultSavepoint = "replicator_default"
 
 // hasBecome holds the target's table against the state: what was derived has to have made exactly that.
 func (a *applier) hasBecome(ctx context.Context, entry *chunker.Table, now *ddl.State) error {
-	rows, err := a.session.query(ctx, columns, entry.Schema, entry.Name)
+	list, err := readColumns(ctx, a.session, []*chunker.Table{entry})
 	if err != nil {
 		return a.pieceError(ctx, err)
 	}
 	have := map[string]column{}
-	for _, c := range readColumns(rows) {
+	for _, c := range list[0] {
 		if !c.generated {
 			have[c.name] = c
 		}
@@ -446,7 +446,7 @@ func (a *applier) tolerantly(ctx context.Context, t *chunker.Table, what, sql st
 		if err = s.conn.Exec(ctx, restore+"RELEASE SAVEPOINT "+defaultSavepoint); err == nil {
 			return a.note(ctx, t, *t, what)
 		}
-	case ctx.Err() == nil && !again(err) && pg.State(err)[:2] != "23":
+	case ctx.Err() == nil && !again(err) && pg.State(err) != "" && pg.State(err)[:2] != "23":
 		a.cfg.Logger.Warn("a statement is left out: it fails on the target", "table", t.String(), "statement", what, "sqlstate", pg.State(err))
 		err = s.conn.Exec(ctx, "ROLLBACK TO SAVEPOINT "+defaultSavepoint+";"+restore+"RELEASE SAVEPOINT "+defaultSavepoint)
 	}

@@ -1,11 +1,13 @@
 package apply
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"replicator/chunker"
 	"replicator/wal/pgoutput"
 )
 
@@ -48,8 +50,13 @@ func TestIdentityFull(t *testing.T) {
 func TestImageByIndex(t *testing.T) {
 	p := newPair(t, "CREATE TABLE f (v int, t text, w int NOT NULL); ALTER TABLE f REPLICA IDENTITY FULL; CREATE INDEX f_v ON f (v)")
 	p.on(p.dst, "INSERT INTO f SELECT CASE WHEN g % 100 > 0 THEN g END, 'x', g FROM generate_series(1, 20000) g; ANALYZE f; SET plan_cache_mode = force_generic_plan")
-	rows := query(t, p.dst, columns, "public", "f")
-	rel := &relation{table: &p.cfg.Tables[0], name: "public.f", cols: readColumns(rows), stmts: map[string]*statement{}}
+	cols, err := readColumns(t.Context(), asker(func(_ context.Context, sql string, args ...string) ([][]string, error) {
+		return query(t, p.dst, sql, args...), nil
+	}), []*chunker.Table{&p.cfg.Tables[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rel := &relation{table: &p.cfg.Tables[0], name: "public.f", cols: cols[0], stmts: map[string]*statement{}}
 	value, null := pgoutput.Value{Kind: 't'}, pgoutput.Value{Kind: 'n'}
 	for _, tt := range []struct {
 		kind     byte
@@ -108,4 +115,11 @@ func TestMixedFormats(t *testing.T) {
 			p.same()
 		})
 	}
+}
+
+// asker is a function that asks the target.
+type asker func(ctx context.Context, sql string, args ...string) ([][]string, error)
+
+func (f asker) query(ctx context.Context, sql string, args ...string) ([][]string, error) {
+	return f(ctx, sql, args...)
 }

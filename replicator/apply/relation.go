@@ -34,6 +34,7 @@ type relations struct {
 	byOID   map[uint32]*chunker.Table
 	wire    map[uint32]pgoutput.Relation // by relation id: the last message
 	checked map[uint32]*relation
+	columns map[*chunker.Table][]column // of the target, as far as they were read
 
 	replaced bool // a checked relation was described anew
 }
@@ -42,6 +43,7 @@ func newRelations(tables []chunker.Table) *relations {
 	r := &relations{
 		tables: map[string]*chunker.Table{}, byOID: map[uint32]*chunker.Table{},
 		wire: map[uint32]pgoutput.Relation{}, checked: map[uint32]*relation{},
+		columns: map[*chunker.Table][]column{},
 	}
 	for i := range tables {
 		t := &tables[i]
@@ -60,6 +62,9 @@ func (r *relations) describe(m *pgoutput.Relation) {
 		return
 	}
 	r.wire[m.ID] = *m // Decode made it anew
+	if _, before := r.checked[m.ID]; before {
+		clear(r.columns) // something was changed, and perhaps there as well
+	}
 	if r.checked[m.ID] != nil {
 		delete(r.checked, m.ID)
 		r.replaced = true
@@ -90,12 +95,12 @@ func (r *relations) of(ctx context.Context, q querier, id uint32) (*relation, er
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.query(ctx, columns, t.Schema, t.Name)
+	cols, err := r.target(ctx, q, t)
 	if err != nil {
 		return nil, fmt.Errorf("read columns of %s on the target: %w", t, err)
 	}
 	rel := &relation{table: t, name: t.Qualified(), wire: wire, stmts: map[string]*statement{}}
-	if err := rel.match(readColumns(rows)); err != nil {
+	if err := rel.match(cols); err != nil {
 		return nil, err
 	}
 	if err := rel.modifiers(ctx, q); err != nil {
@@ -106,6 +111,31 @@ func (r *relations) of(ctx context.Context, q querier, id uint32) (*relation, er
 	}
 	r.checked[id] = rel
 	return rel, nil
+}
+
+// readAhead is how many tables' columns are read at once: each look stops the target.
+const readAhead = 500
+
+// target gives the columns that a table has on the target. Those of others, whose changes may come, are
+// read with the first.
+func (r *relations) target(ctx context.Context, q querier, t *chunker.Table) ([]column, error) {
+	if cols, ok := r.columns[t]; ok {
+		return cols, nil
+	}
+	tables := []*chunker.Table{t}
+	for _, other := range r.tables {
+		if _, ok := r.columns[other]; len(tables) < readAhead && !ok && other != t && !other.Late() {
+			tables = append(tables, other)
+		}
+	}
+	list, err := readColumns(ctx, q, tables)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range tables {
+		r.columns[t] = list[i]
+	}
+	return list[0], nil
 }
 
 // plan finds the table that a relation message means. The publication lists exactly the followed
@@ -168,12 +198,18 @@ const firstUserOID = 16384
 // that became varchar(20) keeps its type's OID.
 func (rel *relation) modifiers(ctx context.Context, q querier) error {
 	var ids, mods, names []string
+	same := true
 	for i, j := range rel.from {
-		if w := rel.wire.Columns[j]; w.Type < firstUserOID && rel.cols[i].oid < firstUserOID {
+		c := &rel.cols[i]
+		if w := rel.wire.Columns[j]; w.Type < firstUserOID && c.oid < firstUserOID {
+			same = same && w.Type == c.oid && w.Modifier == c.mod
 			ids = append(ids, strconv.FormatUint(uint64(w.Type), 10))
 			mods = append(mods, strconv.Itoa(int(w.Modifier)))
-			names = append(names, rel.cols[i].kind)
+			names = append(names, c.kind)
 		}
+	}
+	if same {
+		return nil
 	}
 	rows, err := q.query(ctx, "SELECT format_type(t, m) FROM unnest($1::oid[], $2::int4[]) WITH ORDINALITY AS u(t, m, n) ORDER BY n",
 		"{"+strings.Join(ids, ",")+"}", "{"+strings.Join(mods, ",")+"}")
