@@ -123,7 +123,10 @@ func (f *finisher) Sequences(ctx context.Context, rehearsal bool) (n int, err er
 
 func (f *finisher) Finish(ctx context.Context) (string, error) {
 	f.o.Hook("engine: before finish")
-	steps := f.finishSteps()
+	steps, err := f.asFilled(ctx, f.finishSteps())
+	if err != nil {
+		return "", err
+	}
 	if err := f.willUndo(steps); err != nil {
 		return "", err
 	}
@@ -133,6 +136,20 @@ func (f *finisher) Finish(ctx context.Context) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%d steps", len(steps)), nil
+}
+
+// asFilled leaves out the filling of materialized views that have been emptied on the source since the plan.
+func (f *finisher) asFilled(ctx context.Context, steps []schema.Step) ([]schema.Step, error) {
+	empty := map[string]bool{}
+	err := f.onSource(ctx, "views", func(c *pg.Conn) error {
+		rows, err := c.Query(ctx, `SELECT n.nspname || '.' || v.relname FROM pg_class v JOIN pg_namespace n ON n.oid = v.relnamespace
+			WHERE v.relkind = 'm' AND NOT v.relispopulated`)
+		for _, r := range rows {
+			empty[r[0]] = true
+		}
+		return err
+	})
+	return slices.DeleteFunc(steps, func(s schema.Step) bool { return s.Kind == schema.KindRefresh && empty[s.Name] }), err
 }
 
 // finishSteps is what waits for the fence: Work.Finish, also of what was made since the plan, and

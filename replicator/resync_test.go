@@ -167,7 +167,10 @@ func TestKilledInResync(t *testing.T) {
 	p.followThenLeave()
 	h := startHammer(t, p.source, seed, 2, 500)
 	h.mustCommit(t, 50)
-	p.exec(p.source, "ALTER TABLE h.named ADD w text; ALTER TABLE h.log ADD more int; ALTER TABLE h.obs ADD w int")
+	// Each by itself: together they would lock the tables in another order than the writers.
+	for _, sql := range []string{"ALTER TABLE h.named ADD w text", "ALTER TABLE h.log ADD more int", "ALTER TABLE h.obs ADD w int"} {
+		p.exec(p.source, sql)
+	}
 	for i, hook := range []string{
 		"engine: resync planned", "engine: tables taken away", "target: chunk before commit", "engine: chunk received",
 		"engine: before marker", "apply: before commit", "apply: after commit",
@@ -197,7 +200,9 @@ func TestResyncInTheFirstCopy(t *testing.T) {
 	if <-e.gone; e.code != -1 {
 		t.Fatalf("engine ended with %d:\n%s", e.code, e.out)
 	}
-	p.exec(p.source, "ALTER TABLE h.named ADD w text; DROP TABLE h.bill; ALTER TABLE h.patient ADD ward int")
+	p.exec(p.source, "ALTER TABLE h.named ADD w text")
+	p.exec(p.source, "DROP TABLE h.bill")
+	p.exec(p.source, "ALTER TABLE h.patient ADD ward int")
 	done := p.mustResync("h.named", "h.bill", "h.patient")
 	for _, r := range done {
 		if r.Waits == r.Gone {
@@ -256,7 +261,8 @@ func TestResyncWithLeastRights(t *testing.T) {
 	e := startEngine(t, orders{Options: m.o})
 	e.mustReach(m.o.Dir, status.Following)
 	wards.mustCommit(t, 50)
-	m.exec(m.source, "ALTER TABLE record.patient ADD COLUMN ward_of_birth text DEFAULT 'none'; ALTER TABLE record.observation ADD COLUMN device_serial text")
+	m.exec(m.source, "ALTER TABLE record.patient ADD COLUMN ward_of_birth text DEFAULT 'none'")
+	m.exec(m.source, "ALTER TABLE record.observation ADD COLUMN device_serial text")
 	if <-e.gone; e.code != int(fault.Preflight) {
 		t.Fatalf("engine ended with %d:\n%s", e.code, e.out)
 	}
