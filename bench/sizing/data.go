@@ -77,7 +77,7 @@ func narrow(scale float64) []string {
 	n := of(scale, 7_000_000)
 	return []string{
 		"CREATE TABLE sample (id bigint PRIMARY KEY, sensor int NOT NULL, at int NOT NULL, v real)",
-		fmt.Sprintf("INSERT INTO sample SELECT i, (i * 7919) %% 5003, i / 50, random() * 100 FROM generate_series(1, %d) i", n),
+		fmt.Sprintf("INSERT INTO sample SELECT i, (i::bigint * 7919) %% 5003, i / 50, random() * 100 FROM generate_series(1, %d) i", n),
 		"CREATE INDEX ON sample (sensor, at)", "CREATE INDEX ON sample (v)",
 		"CREATE TABLE edge (a int, b int, w real, PRIMARY KEY (a, b))",
 		fmt.Sprintf("INSERT INTO edge SELECT i, (i * 31) %% %d, random() FROM generate_series(1, %d) i", n, n/3),
