@@ -196,6 +196,7 @@ func server(t *testing.T, name string, cfg cluster.Config) *cluster.Cluster {
 	t.Helper()
 	serversMu.Lock()
 	defer serversMu.Unlock()
+	t.Cleanup(func() { serverErrors(t, name) })
 	if c := servers[name]; c != nil {
 		return c
 	}
@@ -205,6 +206,28 @@ func server(t *testing.T, name string, cfg cluster.Config) *cluster.Cluster {
 	}
 	servers[name] = c
 	return c
+}
+
+// serverErrors shows, where a test has failed, what a server complained of last: the engine says codes alone.
+func serverErrors(t *testing.T, name string) {
+	serversMu.Lock()
+	c := servers[name]
+	serversMu.Unlock()
+	if !t.Failed() || c == nil {
+		return
+	}
+	text, err := os.ReadFile(c.LogFile())
+	if err != nil {
+		t.Logf("log of server %s: %v", name, err)
+		return
+	}
+	var list []string
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, " ERROR: ") || strings.Contains(line, " FATAL: ") || strings.Contains(line, " PANIC: ") {
+			list = append(list, line)
+		}
+	}
+	t.Logf("last errors of server %s:\n%s", name, strings.Join(list[max(0, len(list)-10):], ""))
 }
 
 // ownServer starts a cluster for one test.
