@@ -95,7 +95,7 @@ func (o *Options) finishing(r *Report) forecast.Finish {
 	}
 	f := forecast.Finish{
 		Fixed: windowSeconds + windowTrips*rtt + catalogReads*facts.catalog, Apply: r.Target.Apply(), Late: facts.late,
-		Steps: float64(facts.finish)*facts.step + float64(facts.sequences)*sequenceSeconds + facts.views, Compare: p.Work.Bytes(), ScanRate: p.Compare,
+		Steps: float64(facts.finish)*facts.step + float64(facts.sequences)*sequenceSeconds + facts.views, Compare: p.Work.Bytes() - facts.objects, ScanRate: p.Compare,
 		PerTable: p.EachTable, Tables: facts.tables,
 	}
 	if f.PerTable == 0 {
