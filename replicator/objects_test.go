@@ -122,6 +122,8 @@ func TestEveryTypeMoves(t *testing.T) {
 			p.exec(p.source, zoo.Setup+`CREATE EXTENSION ltree; CREATE EXTENSION pg_trgm; CREATE EXTENSION pgcrypto; CREATE EXTENSION btree_gist;
 				CREATE TABLE ext (k int PRIMARY KEY, path ltree, paths ltree[], q lquery, name text, during tstzrange, EXCLUDE USING gist (k WITH =, during WITH &&));
 				CREATE INDEX ON ext USING gist (path); CREATE INDEX ON ext USING gin (name gin_trgm_ops);
+				CREATE TABLE loose (at regclass, n int, note text); ALTER TABLE loose REPLICA IDENTITY FULL;
+				INSERT INTO loose SELECT CASE WHEN g % 3 > 0 THEN 'pg_class'::regclass END, g / 2, 'x' FROM generate_series(1, 40) g;
 				INSERT INTO ext SELECT g, 'a.b', '{a,b.c}', '*.b{1}', 'x' || g, tstzrange(now(), NULL) FROM generate_series(1, 50) g;
 				CREATE TABLE documents (k int PRIMARY KEY, doc xml); INSERT INTO documents VALUES (2, E'\n<a/>\n'), (3, '<?xml version="1.0"?><a>é</a>'), (4, E'<a>\n\n</a>')`)
 			if pointers != nil {
@@ -148,6 +150,7 @@ func TestEveryTypeMoves(t *testing.T) {
 				}
 				p.exec(p.source, "DELETE FROM "+name+" WHERE k % 7 = 0")
 			}
+			p.exec(p.source, "UPDATE loose SET note = 'y', at = 'zoo' WHERE n % 4 = 0; DELETE FROM loose WHERE n % 5 = 1; INSERT INTO loose SELECT 'ext', g, 'z' FROM generate_series(50, 90) g; UPDATE loose SET n = -n WHERE at IS NULL OR n > 80")
 			p.exec(p.source, `UPDATE ext SET path = 'c.d', paths = NULL, q = 'x|y', name = name || 'é', during = 'empty'; UPDATE documents SET doc = E'<b/>\n\n' WHERE k = 2;
 				INSERT INTO documents VALUES (5, E'\n<c/>'), (6, '')`)
 			p.mustCatchup()
