@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"time"
 
 	"replicator/bench/peer"
@@ -11,12 +11,14 @@ import (
 // lookEvery is how often the source is asked who holds a snapshot.
 const lookEvery = 50 * time.Millisecond
 
-// snapshotSQL is how long the oldest snapshot is held by anybody but the wards and us.
-const snapshotSQL = `SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0) FROM pg_stat_activity
-	WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND application_name NOT IN ('clinical workload', '` + peer.SessionName + `')`
+// snapshotSQL is how long the oldest snapshot is held by anybody but the wards and us, and by whom.
+const snapshotSQL = `SELECT extract(epoch FROM clock_timestamp() - xact_start) AS held, application_name FROM pg_stat_activity
+	WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND application_name NOT IN ('clinical workload', '` + peer.SessionName + `')
+	ORDER BY held DESC NULLS LAST LIMIT 1`
 
 type looked struct {
 	oldest float64 // seconds
+	whose  string  // its application_name
 	err    error
 }
 
@@ -28,13 +30,14 @@ func (w *world) oldestSnapshot(ctx context.Context) (l looked) {
 	}
 	defer c.Close()
 	err = peer.Until(ctx, lookEvery, func() (bool, error) {
-		v, err := c.Value(ctx, snapshotSQL)
-		if err != nil {
+		rows, err := c.Query(ctx, snapshotSQL)
+		if err != nil || len(rows) == 0 || rows[0][0] == "" { // "": it began a transaction this moment
 			return false, err
 		}
-		var age float64
-		_, err = fmt.Sscan(v, &age)
-		l.oldest = max(l.oldest, age)
+		age, err := strconv.ParseFloat(rows[0][0], 64)
+		if age > l.oldest {
+			l.oldest, l.whose = age, rows[0][1]
+		}
 		return false, err
 	})
 	if ctx.Err() == nil {

@@ -109,6 +109,7 @@ func (w *world) phase(ctx context.Context, a *attempt, acts *acts, do func(conte
 	}
 	maps.Copy(v, measure.Latencies("act", took))
 	v["snapshot_seconds"] = seen.oldest
+	w.log.Info("oldest snapshot", "seconds", fmt.Sprintf("%.2f", seen.oldest), "held by", seen.whose)
 	return v, nil
 }
 
