@@ -5,8 +5,8 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SERVERS     := .cache/servers
 FUZZTIME    ?= 30s
-# What to test and to race: make test PKG=./wal/...
-PKG         ?= ./...
+# What to test and to race: make test PKG=./wal/...; the engine first, for its tests take the longest.
+PKG         ?= ./replicator ./...
 
 .PHONY: all build servers debian-postgresql test bench-memory bench-wan bench bench-verify bench-sizing bench-copy bench-cdc bench-source soak race lint fuzz demo clean
 

@@ -96,6 +96,7 @@ func unpacked(b []byte) (all [][]byte) {
 // rows and for the key in every file that it left on the way. Without a key file the same search
 // finds the values, in the change log and in the store.
 func TestSealedAtRest(t *testing.T) {
+	t.Parallel()
 	for _, sealed := range []bool{false, true} {
 		t.Run(map[bool]string{false: "clear", true: "key"}[sealed], func(t *testing.T) {
 			seed := seedOf(t)

@@ -24,6 +24,7 @@ var hooks = []string{
 // TestKilledUnderLoad kills the engine at random moments of a seed while the tables are hammered,
 // lets it go on each time, catches up, and wants both sides equal.
 func TestKilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	seed := seedOf(t)
 	r := rand.New(rand.NewPCG(seed, 99))
 	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))

@@ -110,6 +110,7 @@ func (e *engine) objectsCopied(dir string, rounds int) bool {
 // TestLargeObjects copies them, follows their changes under load, and wants them equal at the fence, with
 // whatever somebody did to the target's.
 func TestLargeObjects(t *testing.T) {
+	t.Parallel()
 	for _, far := range []bool{false, true} {
 		t.Run(map[bool]string{false: "here", true: "at another site"}[far], func(t *testing.T) {
 			p := objectsPair(t, 40)
@@ -152,6 +153,7 @@ func TestLargeObjects(t *testing.T) {
 
 // TestLargeObjectsKilled kills the engine at every instant of a round, and wants them equal after all.
 func TestLargeObjectsKilled(t *testing.T) {
+	t.Parallel()
 	seed := seedOf(t)
 	p := objectsPair(t, 3)
 	s := p.scribble(seed, 3)

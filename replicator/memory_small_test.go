@@ -2,6 +2,9 @@
 
 package replicator_test
 
-// largeTransaction is a number of rows that shows growth and takes seconds; make bench-memory takes
-// the number that DESIGN.md names.
-const largeTransaction = 300_000
+// Sizes that show growth and take seconds; make bench-memory takes what DESIGN.md names.
+const (
+	largeTransaction = 300_000  // rows
+	wideRows         = 12_000   // of 30 KB: more than may be resident
+	largeValue       = 64 << 20 // bytes
+)

@@ -65,6 +65,7 @@ func memoryPair(t *testing.T) *pair {
 // TestMemoryOfLargeTransaction applies one transaction of many narrow rows: inserts, then updates
 // that move every key, then deletes. Its rows come while it runs, and the source spills none.
 func TestMemoryOfLargeTransaction(t *testing.T) {
+	t.Parallel()
 	p := memoryPair(t)
 	p.exec(p.source, "CREATE TABLE narrow (id int PRIMARY KEY, v int)")
 	e := startEngine(t, orders{Options: p.o})
@@ -96,9 +97,10 @@ func TestMemoryOfLargeTransaction(t *testing.T) {
 
 // TestMemoryOfWideRows copies and then follows rows of 30 KB.
 func TestMemoryOfWideRows(t *testing.T) {
+	t.Parallel()
 	p := memoryPair(t)
-	p.exec(p.source, `CREATE TABLE wide (id int PRIMARY KEY, v int, doc text);
-		INSERT INTO wide SELECT i, 0, repeat(md5(i::text), 940) FROM generate_series(1, 20000) i; ANALYZE wide`)
+	p.exec(p.source, fmt.Sprintf(`CREATE TABLE wide (id int PRIMARY KEY, v int, doc text);
+		INSERT INTO wide SELECT i, 0, repeat(md5(i::text), 940) FROM generate_series(1, %d) i; ANALYZE wide`, wideRows))
 	e := startEngine(t, orders{Options: p.o})
 	e.mustReach(p.o.Dir, status.Following)
 	e.mustStayBelow(mostResident, "copy")
@@ -111,9 +113,10 @@ func TestMemoryOfWideRows(t *testing.T) {
 	p.compare()
 }
 
-// TestMemoryOfOneLargeValue copies and follows a value of 200 MB, which PostgreSQL itself needs whole.
+// TestMemoryOfOneLargeValue copies and follows a value that PostgreSQL itself needs whole.
 func TestMemoryOfOneLargeValue(t *testing.T) {
-	const size = 200 << 20
+	t.Parallel()
+	const size = largeValue
 	p := memoryPair(t)
 	p.exec(p.source, fmt.Sprintf("CREATE TABLE scan (id int PRIMARY KEY, doc bytea); INSERT INTO scan SELECT 1, convert_to(repeat('0123456789abcdef', %d), 'UTF8')", size/16))
 	e := startEngine(t, orders{Options: p.o})
@@ -128,6 +131,7 @@ func TestMemoryOfOneLargeValue(t *testing.T) {
 // TestMemoryOfBothEnds moves many-columned rows, wide rows and changes to another site with more
 // sessions than the default, and looks at both ends.
 func TestMemoryOfBothEnds(t *testing.T) {
+	t.Parallel()
 	p := memoryPair(t)
 	p.o.Jobs, p.o.ChunkBytes = 8, 8<<20
 	p.exec(p.source, fmt.Sprintf(`CREATE TABLE obs (id bigint PRIMARY KEY, patient int, code text, at timestamptz, v numeric, unit text, flags int[], note text);

@@ -92,6 +92,7 @@ func TestPartitions(t *testing.T) {
 
 // TestAttachAndDetach wants both seen while following: nobody writes to the table, so no row tells.
 func TestAttachAndDetach(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
 	p.exec(p.source, partitions+"CREATE TABLE p.alone (at date, id int, v text, PRIMARY KEY (at, id))")
 	p.o.LookEvery = 50 * time.Millisecond

@@ -29,6 +29,7 @@ func (p *pair) mustResync(tables ...string) []replicator.Resynced {
 // TestResync changes tables of every kind under load, takes them through again, and opens the target:
 // both sides must be equal, in their schema too, and no table but those may have been read again.
 func TestResync(t *testing.T) {
+	t.Parallel()
 	seed := seedOf(t)
 	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
 	p.exec(p.source, hammerSchema+hammerRows(2000)+resyncSchema)
@@ -161,6 +162,7 @@ UPDATE h.leaf_1 SET id = 10 WHERE id = 3;
 // TestKilledInResync kills a resync at each dangerous instant. Every second time seed finishes what was
 // left, else the next resync takes over; in the end both sides are equal, and nothing was applied twice.
 func TestKilledInResync(t *testing.T) {
+	t.Parallel()
 	seed := seedOf(t)
 	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
 	p.exec(p.source, hammerSchema+hammerRows(500))

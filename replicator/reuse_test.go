@@ -35,6 +35,7 @@ func (p *pair) reused() (counted, copied string) {
 // TestReuseAfterLostSlot loses the slot in mid-follow, under load: the job ends with 10, and with
 // --reuse goes on with what the target has.
 func TestReuseAfterLostSlot(t *testing.T) {
+	t.Parallel()
 	for _, far := range []bool{false, true} {
 		name := map[bool]string{false: "in process", true: "two sites"}[far]
 		t.Run(name, func(t *testing.T) {
@@ -75,6 +76,7 @@ func TestReuseAfterLostSlot(t *testing.T) {
 // TestReuseRestoredBackup begins a job over what pg_restore has brought: some tables are equal, some rows
 // differ, one table is empty and one is all different.
 func TestReuseRestoredBackup(t *testing.T) {
+	t.Parallel()
 	seed := seedOf(t)
 	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
 	p.exec(p.source, hammerSchema+hammerRows(3000)+"ALTER TABLE h.account ENABLE TRIGGER account_audit;"+`
@@ -198,6 +200,7 @@ func TestReuseReplacedTarget(t *testing.T) {
 
 // TestKilledInReuse kills the engine at each instant of a re-use, under load.
 func TestKilledInReuse(t *testing.T) {
+	t.Parallel()
 	seed := seedOf(t)
 	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
 	p.exec(p.source, hammerSchema+hammerRows(2000))

@@ -37,6 +37,7 @@ func verifications(t *testing.T) int {
 // TestVerifiedUnderLoad compares both sides again and again while the source is hammered: there must
 // not be one false alarm. Here and at another site.
 func TestVerifiedUnderLoad(t *testing.T) {
+	t.Parallel()
 	for _, far := range []bool{false, true} {
 		t.Run(map[bool]string{false: "near", true: "far"}[far], func(t *testing.T) {
 			p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
