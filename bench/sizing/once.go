@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"replicator/bench/measure"
@@ -16,6 +17,7 @@ import (
 	"replicator/replicator/catchup"
 	"replicator/replicator/control"
 	"replicator/replicator/sizing"
+	"replicator/replicator/sizing/forecast"
 	"replicator/replicator/status"
 )
 
@@ -30,11 +32,11 @@ func (o *options) once(ctx context.Context, data string, scale float64, rate, ru
 	if err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
 	}
-	took, open, err := w.move(ctx)
+	f := report.Forecast
+	took, open, err := w.move(ctx, f.Window.Steps())
 	if err != nil {
 		return nil, err
 	}
-	f := report.Forecast
 	return measure.Values{
 		"foretold_seconds": f.SeedRange.P50, "p95_seconds": f.SeedRange.P95, "seconds": took, "off": took/f.SeedRange.P50 - 1,
 		"open_foretold_seconds": f.OpenRange.P50, "open_seconds": open, "open_off": open/f.OpenRange.P50 - 1, "bench_seconds": report.Seconds,
@@ -64,8 +66,8 @@ func (w *world) foretell(ctx context.Context) (*sizing.Report, error) {
 	return &r, errors.Join(err, r.WriteText(os.Stderr))
 }
 
-// move seeds until it follows, then opens the target with every row compared.
-func (w *world) move(ctx context.Context) (took, open float64, err error) {
+// move seeds until it follows, then opens the target with every row compared. foretold are the steps of that.
+func (w *world) move(ctx context.Context, foretold []forecast.WindowStep) (took, open float64, err error) {
 	dir := filepath.Join(w.dir, "job")
 	began := time.Now()
 	engine, err := w.tool.Start(ctx, w.place(), append([]string{w.program, "seed", "--dir", dir}, w.sides()...)...)
@@ -80,14 +82,27 @@ func (w *world) move(ctx context.Context) (took, open float64, err error) {
 	if err != nil {
 		return took, 0, errors.Join(err, engine.Stop())
 	}
-	fenced := false
-	for _, s := range report.Steps {
-		if fenced = fenced || s.Name == "fence the source"; fenced {
-			open += s.Seconds
-		}
-		w.tell("%6.2f s  %s: %s", s.Seconds, s.Name, s.Detail)
+	if open, err = w.beside(foretold, report); err != nil {
+		return took, 0, errors.Join(err, engine.Stop())
 	}
 	return took, open, engine.Wait()
+}
+
+// beside shows what each step took beside what was foretold of it, and sums them up.
+func (w *world) beside(foretold []forecast.WindowStep, r *catchup.Report) (open float64, err error) {
+	first := slices.IndexFunc(r.Steps, func(s catchup.Step) bool { return s.Name == foretold[0].Name })
+	if first < 0 || len(r.Steps)-first != len(foretold) {
+		return 0, errors.New("the catch-up has other steps than were foretold")
+	}
+	w.tell("%-24s %8s %8s", "step", "foretold", "took")
+	for i, s := range r.Steps[first:] {
+		if s.Name != foretold[i].Name {
+			return 0, fmt.Errorf("step %q was not foretold", s.Name)
+		}
+		open += s.Seconds
+		w.tell("%-24s %6.2f s %6.2f s  %s", s.Name, foretold[i].Seconds, s.Seconds, s.Detail)
+	}
+	return open, nil
 }
 
 func (w *world) tell(format string, args ...any) {

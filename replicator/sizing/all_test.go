@@ -70,7 +70,7 @@ func TestAll(t *testing.T) {
 		t.Errorf("%d indexes built, %d skipped", r.Path.Indexes, r.Path.Skipped)
 	}
 	f := r.Forecast
-	if f == nil || f.Seed.Total <= 0 || f.SeedRange.P95 <= f.SeedRange.P50 || f.Window.Late <= 0 || f.Window.Compare <= 0 || f.Deadlines == nil {
+	if f == nil || f.Seed.Total <= 0 || f.SeedRange.P95 <= f.SeedRange.P50 || f.Window.Late <= 0 || f.Window.Verify <= 0 || f.Deadlines == nil {
 		t.Fatalf("forecast: %+v", f)
 	}
 	if len(r.Advice) < 4 {

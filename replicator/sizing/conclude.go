@@ -7,13 +7,8 @@ import (
 	"replicator/replicator/sizing/forecast"
 )
 
-// What a window takes beside its rows: sessions that are ended, markers that go through the stream and
-// back, the audit, the guard. Measured with the clinical set at several sizes, see docs/sizing.md.
+// What comparing takes where there was no small table to tell.
 const (
-	windowSeconds = 0.4
-	windowTrips   = 10 // round trips over a link
-	catalogReads  = 2  // of all tables: are they what they were, and what is new
-	// Of comparing, where no small table was there to tell.
 	tableSeconds = 0.008
 	tableTrips   = 1.0 // for each of the tables that are compared side by side
 	groupSeconds = 0.02
@@ -41,15 +36,15 @@ func (o *Options) forecast(r *Report, now time.Time) *Forecast {
 	}
 	f.Finish = o.finishing(r)
 	f.Window = f.Finish.Window()
-	f.OpenRange = forecast.NewRange(f.Window.Total, max(p.Spread, windowSpread))
-	proved := f.Finish
-	proved.Compare, proved.Sums, proved.Changed = 0, 0, 0
+	spread, jitter := max(p.Spread, windowSpread), jitter(r)
+	f.OpenRange = f.Window.Range(spread, jitter)
+	proved := f.Finish.Proved()
 	if r.Source != nil {
 		proved.Changed = r.Source.Changes.Rows * provedHours
 	}
 	proved.KeyLookup = r.Target.Apply()
 	w := proved.Window()
-	f.Proved = forecast.NewRange(w.Total, max(p.Spread, windowSpread))
+	f.Proved = w.Range(spread, jitter)
 	if ratio := packed(r); ratio > 0 {
 		f.Links = forecast.NeededLinks(f.Bytes, ratio, f.Peak/3600*changeBytes, linkDays...)
 	}
@@ -86,26 +81,33 @@ const provedHours = 24
 // linkDays are the numbers of days for which a link is told.
 var linkDays = []float64{0.5, 1, 3, 7}
 
+// jitter is how much longer than usual a commit on the target takes now and then, the way there included.
+func jitter(r *Report) float64 {
+	if r.Target == nil {
+		return 0
+	}
+	return r.Target.Commit.P95 - r.Target.Commit.P50
+}
+
 // finishing is what the window has to do.
 func (o *Options) finishing(r *Report) forecast.Finish {
 	p, facts := r.Path, r.Path.facts
-	rtt := 0.0
-	if r.Network != nil {
-		rtt = r.Network.RoundTrip.P50
-	}
 	f := forecast.Finish{
-		Fixed: windowSeconds + windowTrips*rtt + catalogReads*facts.catalog, Apply: r.Target.Apply(), Late: facts.late,
-		Steps: float64(facts.finish)*facts.step + float64(facts.sequences)*sequenceSeconds + facts.views, Compare: p.Work.Bytes() - facts.objects, ScanRate: p.Compare,
-		PerTable: p.EachTable, Tables: facts.tables,
+		Session: facts.session, Commit: facts.step, Catalog: facts.catalog, Schema: facts.schema,
+		Apply: r.Target.Apply(), Late: facts.late, Objects: facts.digests, Sequences: facts.sequences, Steps: facts.finish, Views: facts.views,
+		Compare: facts.large, ScanRate: p.Compare, PerTable: p.EachTable, Tables: facts.small, PerGroup: p.Group, Groups: facts.groups,
+		Crowd: facts.crowd,
+	}
+	if r.Network != nil {
+		f.Ask = r.Network.RoundTrip.P50
 	}
 	if f.PerTable == 0 {
-		f.PerTable = tableSeconds + tableTrips*rtt/float64(r.Chosen.Jobs)
+		f.PerTable = tableSeconds + tableTrips*f.Ask/float64(r.Chosen.Jobs)
 	}
-	group := p.Group
-	if group == 0 {
-		group = groupSeconds + groupTrips*rtt
+	if f.PerGroup == 0 {
+		f.PerGroup = groupSeconds + groupTrips*f.Ask
 	}
-	f.Fixed += float64(facts.groups) * group
+	f.PerGroup += groupSessions * f.Session
 	if f.ScanRate <= 0 {
 		f.ScanRate = guessedScan
 	}
@@ -118,11 +120,12 @@ func (o *Options) finishing(r *Report) forecast.Finish {
 	return f
 }
 
+// groupSessions are those that a catch-up opens on the source for a group of tables, one after another,
+// beyond those that the measurement opens: one for a marker, and the readers at once.
+const groupSessions = 2
+
 // guessedScan is what comparing reads a second where no table was large enough to tell.
 const guessedScan = 50 << 20
-
-// sequenceSeconds is one setval on the target.
-const sequenceSeconds = 0.0003
 
 // stages are what each part gives alone.
 func stages(r *Report) (s forecast.Stages) {

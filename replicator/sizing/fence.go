@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"replicator/chunker"
 	"replicator/replicator/fault"
+	"replicator/replicator/largeobject"
 	"replicator/replicator/pg"
 	"replicator/replicator/sizing/forecast"
 )
@@ -20,8 +22,57 @@ func (t *trial) finish(ctx context.Context, r *Report) error {
 	}
 	t.p.facts.sequences = int(number(n))
 	t.p.facts.catalog = t.c.took.Seconds()
+	if t.p.facts.session, err = t.session(ctx); err != nil {
+		return err
+	}
+	if t.p.facts.digests, err = t.digestSeconds(ctx, t.p.facts.objects); err != nil {
+		return err
+	}
 	t.p.facts.views, err = t.views(ctx, r)
 	return err
+}
+
+// digestedPages is how much of the large objects is hashed to tell what all of them take: 16 MB, or one of them.
+const digestedPages = 8 << 10
+
+// digestSeconds is what comparing large objects by content takes. Each server hashes its own, the target
+// first, range by range with all sessions; some of the source's tell how fast.
+func (t *trial) digestSeconds(ctx context.Context, bytes float64) (float64, error) {
+	if bytes == 0 {
+		return 0, nil
+	}
+	rate := float64(guessedScan)
+	last, err := t.c.conn.Value(ctx, fmt.Sprintf("SELECT max(loid) FROM (SELECT loid FROM pg_largeobject ORDER BY loid, pageno LIMIT %d) AS o", digestedPages))
+	if err == nil {
+		began := time.Now()
+		var a largeobject.Answer
+		if a, err = largeobject.Read(ctx, t.c.conn, largeobject.Ask{Range: largeobject.Range{To: number(last)}}); a.Bytes() > 0 {
+			rate = float64(a.Bytes()) / time.Since(began).Seconds()
+		}
+	}
+	if err != nil && !skip(err) {
+		return 0, fault.New(fault.Source, err, "")
+	}
+	ranges := bytes / (largeobject.Limit * largeObjectPage)
+	return 2 * bytes / rate / max(1, min(ranges, float64(t.o.Jobs))), nil
+}
+
+// largeObjectPage is the size of a page of a large object, in bytes.
+const largeObjectPage = 2048
+
+// session is what a session on the source takes to open: each step of a catch-up asks on its own.
+func (t *trial) session(ctx context.Context) (float64, error) {
+	var took []float64
+	for range 5 {
+		began := time.Now()
+		c, err := t.c.db.Connect(ctx, "bench")
+		if err != nil {
+			return 0, err
+		}
+		took = append(took, time.Since(began).Seconds())
+		_ = c.Close()
+	}
+	return forecast.Quantile(took, 0.5), nil
 }
 
 // objects are the large objects as a table of the copy: they go beside it, over the same wire. The server

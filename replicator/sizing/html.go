@@ -51,10 +51,14 @@ func known(list []bar) []bar {
 // plots are the pictures of what was measured.
 func (r *Report) plots() (list []plot) {
 	if f := r.Forecast; f != nil {
-		s, w := f.Seed, f.Window
+		s := f.Seed
+		var window []bar
+		for _, step := range f.Window.Steps() {
+			window = append(window, bar{step.Name, step.Seconds})
+		}
 		list = append(list,
 			bars("The pre-seed, in seconds", status.Seconds, []bar{{"prepare", s.Prepare}, {"copy", s.Copy}, {"indexes", s.Index}, {"catch up", s.CatchUp}, {"constraints", s.Constrain}}),
-			bars("From the fence to the opening, in seconds", status.Seconds, []bar{{"fence, proof", w.Fixed}, {"drain", w.Drain}, {"late tables", w.Late}, {"steps", w.Steps}, {"compare", w.Compare}}))
+			bars("From the fence to the opening, in seconds", status.Seconds, window))
 		st := f.Stages
 		list = append(list, bars("What each stage gives alone, bytes of rows a second", perSecond,
 			known([]bar{{"source", st.Read}, {"processor", st.Encode}, {"wire", st.Wire}, {"target", st.Write}, {"the whole path", r.Path.Rate}})))

@@ -15,6 +15,9 @@ import (
 // keptFile is the forecast in the state directory, where the job finds it and holds itself against it.
 const keptFile = "forecast.json"
 
+// keptVersion is that of its shape.
+const keptVersion = 1
+
 // Kept is a forecast for the job that will have the directory.
 type Kept struct {
 	Version int            `json:"version"`
@@ -32,7 +35,7 @@ func (o *Options) keep(r *Report) {
 		return
 	}
 	f := r.Forecast
-	b, err := json.Marshal(Kept{Version: ReportVersion, Made: r.Made, Bytes: f.Bytes, Seed: f.Seed, Range: f.SeedRange, Open: f.OpenRange, Proved: f.Proved})
+	b, err := json.Marshal(Kept{Version: keptVersion, Made: r.Made, Bytes: f.Bytes, Seed: f.Seed, Range: f.SeedRange, Open: f.OpenRange, Proved: f.Proved})
 	if err == nil {
 		err = os.MkdirAll(o.Dir, 0o700)
 	}
@@ -71,7 +74,7 @@ func Load(dir string) (*Kept, error) {
 		return nil, fmt.Errorf("read the forecast: %w", err)
 	}
 	var k Kept
-	if err := json.Unmarshal(b, &k); err != nil || k.Version != ReportVersion {
+	if err := json.Unmarshal(b, &k); err != nil || k.Version != keptVersion {
 		return nil, errors.New("read the forecast: it is of another version, or damaged")
 	}
 	return &k, nil

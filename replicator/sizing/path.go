@@ -10,7 +10,6 @@ import (
 
 	"replicator/chunker"
 	"replicator/replicator/fault"
-	"replicator/replicator/sizing/forecast"
 )
 
 // Shares of the time that a measurement of the path has. What is left is for tables and removal.
@@ -62,7 +61,7 @@ func (o *Options) measurePath(ctx context.Context, c *catalog, s *scratch, r *Re
 	}
 	t.weigh(r)
 	o.Tell("the path: indexes")
-	if err := t.buildIndexes(ctx, part(indexShare)); err != nil {
+	if err := t.buildIndexes(ctx, r, part(indexShare)); err != nil {
 		return err
 	}
 	o.Tell("the path: rows and indexes at once")
@@ -70,10 +69,7 @@ func (o *Options) measurePath(ctx context.Context, c *catalog, s *scratch, r *Re
 		return err
 	}
 	o.Tell("the path: comparing")
-	if err := t.compare(ctx, part(compareShare)); err != nil {
-		return err
-	}
-	if err := t.compareSmall(ctx, r); err != nil {
+	if err := t.compare(ctx, r, part(compareShare)); err != nil {
 		return err
 	}
 	t.p.CPU = clock.busy()
@@ -108,11 +104,11 @@ func (t *trial) prepare(ctx context.Context) error {
 }
 
 // evenly takes at most n of a list, spread over it.
-func evenly(list []*chunker.Table, n int) []*chunker.Table {
+func evenly[T any](list []T, n int) []T {
 	if len(list) <= n {
 		return list
 	}
-	out := make([]*chunker.Table, n)
+	out := make([]T, n)
 	for i := range out {
 		out[i] = list[i*len(list)/n]
 	}
@@ -211,43 +207,6 @@ func (t *trial) wire() {
 	if l.Bottleneck != "" && l.RawRate > 0 && !strings.HasPrefix(l.Bottleneck, "nothing") {
 		t.p.Stage = l.Bottleneck
 	}
-}
-
-// compare reads some tables on both sides at once, as a verification does, and measures the slower.
-func (t *trial) compare(ctx context.Context, span time.Duration) error {
-	until := time.Now().Add(span)
-	rates := map[Kind][]float64{}
-	for _, st := range t.inTurn() {
-		k := kindOf(st.Table)
-		if time.Now().After(until) && len(rates) > 0 || len(rates[k]) == comparedPerKind || k == Small && len(rates) > 0 {
-			continue
-		}
-		r, err := t.compareOne(ctx, st)
-		if skip(err) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		rates[k] = append(rates[k], r)
-	}
-	t.p.Compare = t.compareRate(rates)
-	return nil
-}
-
-// comparedPerKind is how many tables of a kind are compared.
-const comparedPerKind = 2
-
-// compareRate is that of all rows: kinds count by their bytes, those that were not compared as the
-// others do.
-func (t *trial) compareRate(rates map[Kind][]float64) float64 {
-	var bytes, seconds float64
-	for k, list := range rates {
-		n := float64(bytesOf(t.c.kinds[k]))
-		bytes += n
-		seconds += over(n, forecast.Quantile(list, 0.5))
-	}
-	return over(bytes, seconds)
 }
 
 // byBytes are the scratch tables, those with most rows in them first.

@@ -10,7 +10,7 @@ import (
 
 // ReportVersion is that of the JSON shape. It changes when a field changes its meaning or goes away,
 // not when one is added.
-const ReportVersion = 1
+const ReportVersion = 2
 
 // Report is what was measured and what follows from it. Sizes are bytes, rates bytes a second, times
 // UTC, durations seconds. It holds names of tables and no value of any row (invariant I12).
@@ -169,7 +169,7 @@ type Path struct {
 	Level     string        `json:"level,omitempty"`
 	Stage     string        `json:"limiting_stage"`
 	Compare   float64       `json:"compare_bytes_per_second"`        // of comparing, both sides at once
-	EachTable float64       `json:"compare_table_seconds,omitempty"` // that comparing a table costs beyond its rows
+	EachTable float64       `json:"compare_table_seconds,omitempty"` // that comparing a small table takes
 	Group     float64       `json:"compare_group_seconds,omitempty"` // and a group of them under one snapshot
 	Indexes   int           `json:"indexes"`                         // built, of the sample
 	Skipped   int           `json:"indexes_skipped"`                 // that cannot be made in a scratch schema; reckoned by rows
@@ -192,17 +192,22 @@ type KindPath struct {
 	Rate   float64 `json:"bytes_per_second"`
 }
 
-// facts are what the forecast must know beside rates.
+// facts are what the forecast of the window must know beside rates. Times are in seconds.
 type facts struct {
-	late      float64 // seconds of the tables that are copied at the fence
-	views     float64 // seconds of materialized views, which are filled there
+	late      float64 // of the tables that are copied at the fence
+	views     float64 // of materialized views, which are filled there
 	objects   float64 // bytes of large objects
+	digests   float64 // of comparing them
 	sequences int
-	finish    int // steps of the window
-	tables    int
-	catalog   float64 // seconds of reading the catalog
+	finish    int     // steps of the window
+	small     int     // tables that are compared side by side
+	large     float64 // bytes of rows of all others
 	groups    int     // that tables are compared in
-	step      float64 // seconds of one empty step
+	session   float64 // to open one on the source
+	catalog   float64 // of reading what tables there are
+	schema    float64 // of reading all of the source's schema
+	crowd     float64 // part of that which other work takes longer
+	step      float64 // of one empty step
 	sums      float64 // bytes of all fingerprints
 	down      float64 // bytes a second of the wire that they come back over; 0: there is none
 }

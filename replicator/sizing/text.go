@@ -111,7 +111,10 @@ func (p *page) forecast(f *Forecast) {
 	s := f.Seed
 	p.line("pre-seed", "%s: prepare %s, copy %s, indexes %s more, catch up %s, constraints %s", status.Seconds(s.Total),
 		status.Seconds(s.Prepare), status.Seconds(s.Copy), status.Seconds(s.Index), status.Seconds(s.CatchUp), status.Seconds(s.Constrain))
-	w := f.Window
-	p.line("fence to open", "%s: fence and proof %s, drain %s, late tables %s, steps %s, compare %s", status.Seconds(w.Total),
-		status.Seconds(w.Fixed), status.Seconds(w.Drain), status.Seconds(w.Late), status.Seconds(w.Steps), status.Seconds(w.Compare))
+	w := &f.Window
+	var steps []string
+	for _, step := range w.Steps() {
+		steps = append(steps, step.Name+" "+status.Seconds(step.Seconds))
+	}
+	p.line("fence to open", "%s: %s", status.Seconds(w.Total), strings.Join(steps, "; "))
 }

@@ -25,14 +25,18 @@ func (t *trial) work(ctx context.Context, r *Report) error {
 	w := &t.p.Work
 	w.Path.Chunk = t.chunk
 	late := forecast.Work{Path: w.Path}
-	sums := 0.0
+	t.p.facts.step = t.built.empty
 	rows := map[uint32]float64{}
 	var sampled float64
 	for i := range t.c.tables {
 		table := &t.c.tables[i]
 		ft, n := t.table(r, table)
 		rows[table.OID] = n
-		sums += min(n, checksum.BucketCount) * sumBytes
+		if t.p.facts.sums += min(n, checksum.BucketCount) * sumBytes; kindOf(table) == Small {
+			t.p.facts.small++
+		} else {
+			t.p.facts.large += ft.Bytes
+		}
 		if table.Late() {
 			late.Tables = append(late.Tables, ft)
 			continue
@@ -65,7 +69,9 @@ func (t *trial) work(ctx context.Context, r *Report) error {
 	if r.Source != nil {
 		w.Changes = r.Source.Changes.Rows / 3600
 	}
-	t.p.facts = facts{objects: objects.Bytes, late: late.Seed().Total + float64(len(late.Tables))*t.built.empty, finish: steps.finish, tables: len(t.c.tables), groups: t.groups(), step: t.built.empty, sums: sums, down: t.p.facts.down}
+	facts := &t.p.facts
+	facts.objects, facts.finish, facts.groups = objects.Bytes, steps.finish, t.groups()
+	facts.late = late.Seed().Total + float64(len(late.Tables))*facts.step
 	return nil
 }
 
@@ -145,7 +151,8 @@ func (t *trial) schema(ctx context.Context, r *Report) stepCount {
 		tables += twice
 	}
 	steps.each = t.p.Prepared / float64(max(1, tables))
-	t.p.Work.Prepare = time.Since(began).Seconds() + steps.each*float64(steps.pre)
+	t.p.facts.schema = time.Since(began).Seconds()
+	t.p.Work.Prepare = t.p.facts.schema + steps.each*float64(steps.pre)
 	return steps
 }
 

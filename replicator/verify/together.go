@@ -40,9 +40,9 @@ func group[T any](tables []T, bytes func(T) int64) (groups [][]T) {
 	return groups
 }
 
-// alone is the size from which a table is worth all sessions: below it one reads it, and what counts is
+// Alone is the size from which a table is worth all sessions: below it one reads it, and what counts is
 // that several tables are read at once.
-const alone = 64 << 20
+const Alone = 64 << 20
 
 // SideBySide calls one for every table of a group, and says how many sessions it may read a side with:
 // all of them for a large table, one after the other; one each for small ones, as many at once. So no more
@@ -52,7 +52,7 @@ func SideBySide(ctx context.Context, sessions int, group []*chunker.Table, one f
 	sessions = max(1, sessions)
 	g.SetLimit(sessions)
 	for _, t := range group { // the largest first
-		if t.Bytes < alone {
+		if t.Bytes < Alone {
 			g.Go(func() error { return one(ctx, t, 1) })
 		} else if err := one(ctx, t, sessions); err != nil {
 			return errors.Join(err, g.Wait())

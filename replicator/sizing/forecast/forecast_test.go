@@ -139,13 +139,43 @@ func TestEmptyDatabase(t *testing.T) {
 }
 
 func TestWindow(t *testing.T) {
-	f := Finish{Fixed: 2, Lag: 500, Apply: 1000, Late: 3, Steps: 1, Compare: 8000, ScanRate: 2000, Tables: 10, PerTable: 0.1}
+	f := Finish{Session: 0.1, Ask: 0.2, Commit: 0.4, Catalog: 0.5, Schema: 1, Lag: 500, Apply: 1000, Late: 3, Objects: 0.1, Sequences: 1000, Steps: 10, Views: 6,
+		Compare: 8000, ScanRate: 2000, Tables: 10, PerTable: 0.1, Groups: 2, PerGroup: 0.25}
 	w := f.Window()
-	near(t, "total", w.Total, 2+0.5+3+1+4+1)
+	near(t, "fence", w.Fence, 0.1+0.2+0.4+fencePause)
+	near(t, "drain", w.Drain, 0.7+0.5)
+	near(t, "late tables", w.Late, 0.1+2*0.5+3)
+	near(t, "large objects", w.Objects, 0.3+0.1)
+	near(t, "sequences", w.Sequences, 0.1+0.4+0.3)
+	near(t, "finish", w.Finish, 0.1+4+6)
+	near(t, "verify", w.Verify, 4+1+0.5)
+	near(t, "proof", w.Proof, 0.2+0.1+0.7+0.3)
+	near(t, "total", w.Total, w.Fence+w.Drain+w.Late+w.Objects+w.Sequences+w.Finish+w.Verify+w.Proof+w.Open)
 	f.Sums, f.Down = 12000, 2000
-	near(t, "the way of the fingerprints", f.Window().Compare, 6+1)
+	near(t, "the way of the fingerprints", f.Window().Verify, 6+1+0.5)
 	f.Sums, f.ScanRate = 0, 0
-	near(t, "not measured", f.Window().Compare, 1)
+	near(t, "not measured", f.Window().Verify, 1+0.5)
+	f.Schema = 100
+	longer := f.Window()
+	near(t, "the schema takes longer than the steps beside it", longer.Late+longer.Objects+longer.Sequences+longer.Finish+longer.Verify+longer.Proof, 100+1.3)
+	p := f.Proved()
+	near(t, "after a clean verification", p.Window().Verify, 0)
+}
+
+func TestCrowd(t *testing.T) {
+	f := Finish{Schema: 2, Crowd: 0.5, Compare: 10, ScanRate: 1}
+	near(t, "comparing beside the schema", f.Window().Verify, 11)
+	f.Late = 5
+	near(t, "late tables come first", f.Window().Late, 6)
+}
+
+func TestWindowRange(t *testing.T) {
+	w := Window{Total: 1}
+	if r := w.Range(0.15, 0); r.P95 < 1.4 || r.P50 != 1 {
+		t.Errorf("a window of a second: %+v", r)
+	}
+	w.Total = 1000
+	near(t, "a long one", w.Range(0.15, 0).P95/NewRange(1000, 0.15).P95, 1)
 }
 
 func TestRange(t *testing.T) {
