@@ -178,6 +178,11 @@ func (j *job) carriedAlike(ctx context.Context, items []schema.Item) ([]schema.I
 			tables = append(tables, t)
 		}
 	}
+	roots, err := j.roots(ctx, tables)
+	if err != nil {
+		return nil, err
+	}
+	tables = append(tables, roots...)
 	here, there, err := j.bothStanding(ctx, tables)
 	if err != nil {
 		return nil, err
@@ -198,10 +203,20 @@ func (j *job) carriedAlike(ctx context.Context, items []schema.Item) ([]schema.I
 // ofTables reports whether an item of the schema is a part of the tables.
 func ofTables(name string, tables []chunker.Table) bool {
 	return slices.ContainsFunc(tables, func(t chunker.Table) bool {
-		return name == "table "+t.String() || slices.ContainsFunc([]string{"default ", "constraint ", "check constraint ", "fk constraint "}, func(kind string) bool {
-			return strings.HasPrefix(name, kind+t.String()+" ")
+		return name == "table "+t.String() || slices.ContainsFunc([]string{"default ", "constraint ", "check constraint ", "fk constraint ", "table attach "}, func(kind string) bool {
+			return strings.HasPrefix(name+" ", kind+t.String()+" ")
 		})
 	})
+}
+
+// roots are the partitioned tables above those of the plan: what is carried to leaves is carried to them.
+func (j *job) roots(ctx context.Context, tables []chunker.Table) ([]chunker.Table, error) {
+	conn, err := j.source.ConnectAny(ctx, "roots")
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return schema.Roots(ctx, conn, tables)
 }
 
 // bothStanding is what the tables are made of, on both sides.

@@ -178,13 +178,20 @@ func TestStatementsThatAreNotCarried(t *testing.T) {
 	p.compare()
 }
 
+// killedTree has two leaves: a statement on it is noted for each.
+const killedTree = `
+CREATE TABLE h.visit (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE h.visit_low PARTITION OF h.visit FOR VALUES FROM (0) TO (50);
+CREATE TABLE h.visit_high PARTITION OF h.visit FOR VALUES FROM (50) TO (1000);
+INSERT INTO h.visit SELECT i FROM generate_series(1, 100) i;`
+
 // TestKilledAtStatements kills the engine around the commit of a statement's transaction, and before the
 // plan here takes it in. Each statement is carried once.
 func TestKilledAtStatements(t *testing.T) {
 	here := []string{"engine: before the plan takes a statement", "engine: the plan has a statement"}
 	for name, hooks := range map[string][]string{"near": append([]string{"apply: statement", "apply: before commit", "apply: after commit"}, here...), "far": here} {
 		t.Run(name, func(t *testing.T) {
-			p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), carriedSchema)
+			p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), carriedSchema+killedTree)
 			if name == "far" {
 				p.far()
 			}
@@ -193,7 +200,7 @@ func TestKilledAtStatements(t *testing.T) {
 			e.kill()
 			for i, hook := range hooks {
 				p.exec(p.source, fmt.Sprintf(`BEGIN; INSERT INTO h.patient (id, name) VALUES (%d, 'CANARY-7f3a9'); ALTER TABLE h.patient ADD c%d int DEFAULT %d;
-					UPDATE h.patient SET c%d = 0 WHERE id %% 2 = 0; COMMIT`, 1000+i, i, i, i))
+					UPDATE h.patient SET c%d = 0 WHERE id %% 2 = 0; ALTER TABLE h.visit ADD c%d int DEFAULT %d; UPDATE h.visit SET c%d = id; COMMIT`, 1000+i, i, i, i, i, i, i))
 				e := startEngine(t, orders{Options: p.o, KillAt: hook, KillNth: 1})
 				if <-e.gone; e.code != -1 {
 					t.Fatalf("engine was not killed at %q but ended with %d:\n%s", hook, e.code, e.out)
@@ -203,8 +210,8 @@ func TestKilledAtStatements(t *testing.T) {
 			e.mustReach(p.o.Dir, status.Following)
 			p.mustCatchup()
 			<-e.gone
-			if n := p.value(p.target, "SELECT count(*) FROM replicator.ddl"); n != fmt.Sprint(len(hooks)) {
-				t.Errorf("%s statements are noted, not %d", n, len(hooks))
+			if n := p.value(p.target, "SELECT count(*) FROM replicator.ddl"); n != fmt.Sprint(3*len(hooks)) {
+				t.Errorf("%s statements are noted, not %d", n, 3*len(hooks))
 			}
 			p.compare()
 		})
@@ -291,13 +298,18 @@ func TestEventTriggersOfEveryVersion(t *testing.T) {
 		for _, s := range carriedStatements {
 			p.exec(dsn, s)
 		}
+		p.exec(dsn, killedTree+"CREATE TABLE h.visit_more (id int PRIMARY KEY)")
+		for _, s := range []string{"ALTER TABLE h.visit ADD c int", "ALTER TABLE h.visit_more ADD c int", "ALTER TABLE h.visit ATTACH PARTITION h.visit_more FOR VALUES FROM (1000) TO (2000)", "ALTER TABLE h.visit DETACH PARTITION h.visit_more CONCURRENTLY"} {
+			p.exec(dsn, s)
+		}
 		p.exec(dsn, "ALTER TABLE h.patient ALTER size TYPE text; ALTER TABLE h.patient ADD u double precision DEFAULT random(); CREATE TEMP TABLE x (id int); ALTER TABLE x ADD y int; DROP TABLE x; DROP SCHEMA h CASCADE")
-		told := p.value(dsn, `SELECT concat(count(*) FILTER (WHERE d LIKE '%{"v": 1%' OR d LIKE '%"v": 1,%' OR d LIKE '%"v": 1}%'), ' ', count(*) FILTER (WHERE d LIKE '%"failed"%'),
+		told := p.value(dsn, `SELECT concat(count(*) FILTER (WHERE d LIKE '%"v": 2,%' OR d LIKE '%"v": 2}%'), ' ', count(*) FILTER (WHERE d LIKE '%"failed"%'),
 			' ', count(*) FILTER (WHERE d LIKE '%"rewrite"%'), ' ', count(*) FILTER (WHERE d LIKE '%"dropped"%'))
 			FROM (SELECT encode(data, 'escape') AS d FROM pg_logical_slot_get_binary_changes('told', NULL, NULL, 'proto_version', '1', 'publication_names', 'told', 'messages', 'true')) c`)
 		// Tells: 13 times ALTER TABLE, 2 CREATE INDEX, 2 ALTER TYPE, and 2 ALTER TABLE more; rewrites: size twice,
-		// born, the random one; drops: the index, the schema.
-		if told != "25 0 4 2" {
+		// born, the random one; drops: the index, the schema. Of the tree a root and two leaves, a table by itself,
+		// and twice the root with what is attached and detached.
+		if told != "33 0 4 2" {
 			t.Errorf("version %d told %q", version, told)
 		}
 	}

@@ -36,6 +36,7 @@ type carrying struct {
 	done     []Carried
 	before   []chunker.Table // what its tables were, to take it back
 	rewrites map[uint32]*ddl.Rewrite
+	tree     *tree // of which not all is told yet
 }
 
 // statement takes a message of the event triggers.
@@ -68,6 +69,8 @@ func (a *applier) carry(ctx context.Context, m *ddl.Message) error {
 		return nil
 	case m.Enum != nil:
 		return a.carryEnum(ctx, m.Enum)
+	case m.State != nil && (m.State.Partitioned() || m.State.Part):
+		return a.carryPart(ctx, m.State)
 	}
 	for _, oid := range m.Tables() {
 		t := a.relations.byOID[oid]
@@ -82,7 +85,7 @@ func (a *applier) carry(ctx context.Context, m *ddl.Message) error {
 }
 
 func (a *applier) carryTable(ctx context.Context, t *chunker.Table, m *ddl.Message) error {
-	judged := a.cfg.Filter != nil && a.cfg.Filter.Chunks(t.Ordinal) > 0
+	judged := a.judged(t)
 	switch {
 	case m.State != nil:
 		rewrite := a.carrying.rewrites[t.OID]
@@ -92,7 +95,7 @@ func (a *applier) carryTable(ctx context.Context, t *chunker.Table, m *ddl.Messa
 		}
 		delete(a.carrying.rewrites, t.OID)
 		if judged {
-			if len(change.Statements) > 0 || rewrite != nil {
+			if len(change.Actions) > 0 || rewrite != nil {
 				return &ddl.Refusal{Table: t.String(), Why: strings.Join(change.Kinds, ", ") + ", while the table is copied,"}
 			}
 			return nil
@@ -113,6 +116,9 @@ func (a *applier) carryTable(ctx context.Context, t *chunker.Table, m *ddl.Messa
 
 // unexplained refuses a rewrite that no state has followed: the command was not about the table itself.
 func (a *applier) unexplained() error {
+	if a.carrying.tree != nil {
+		return errTornTree
+	}
 	for oid := range a.carrying.rewrites {
 		if t := a.relations.byOID[oid]; t != nil {
 			return refused(&ddl.Refusal{Table: t.String(), Why: "a statement that computed its rows anew"})
@@ -140,8 +146,8 @@ func (a *applier) alter(ctx context.Context, t *chunker.Table, now *ddl.State, c
 	settings := map[string]string{"search_path": "pg_catalog"} // as the state spells names
 	maps.Copy(settings, change.Settings)
 	restore, err := s.become(ctx, t, settings)
-	if err == nil && len(change.Statements) > 0 {
-		err = s.conn.Exec(ctx, strings.Join(change.Statements, ";\n"))
+	if err == nil && len(change.Actions) > 0 {
+		err = s.conn.Exec(ctx, strings.Join(change.Statements("ONLY "+t.Qualified()), ";\n"))
 	}
 	if err == nil {
 		err = a.setDefaults(ctx, t, now)
@@ -252,15 +258,9 @@ const defaultSavepoint = "replicator_default"
 
 // hasBecome holds the target's table against the state: what was derived has to have made exactly that.
 func (a *applier) hasBecome(ctx context.Context, entry *chunker.Table, now *ddl.State) error {
-	list, err := readColumns(ctx, a.session, []*chunker.Table{entry})
+	have, err := a.columnsOf(ctx, entry)
 	if err != nil {
 		return a.pieceError(ctx, err)
-	}
-	have := map[string]column{}
-	for _, c := range list[0] {
-		if !c.generated {
-			have[c.name] = c
-		}
 	}
 	same := len(have) == len(now.Columns)
 	for _, c := range now.Columns {
@@ -271,6 +271,21 @@ func (a *applier) hasBecome(ctx context.Context, entry *chunker.Table, now *ddl.
 		return &ddl.Refusal{Table: entry.String(), Why: "a statement after which the target's columns would not be the source's"}
 	}
 	return nil
+}
+
+// columnsOf are the columns of a table of the target that are not generated, by name.
+func (a *applier) columnsOf(ctx context.Context, t *chunker.Table) (map[string]column, error) {
+	list, err := readColumns(ctx, a.session, []*chunker.Table{t})
+	if err != nil {
+		return nil, err
+	}
+	have := map[string]column{}
+	for _, c := range list[0] {
+		if !c.generated {
+			have[c.name] = c
+		}
+	}
+	return have, nil
 }
 
 // note keeps in the target what the table is from now on, and goes on with that.

@@ -21,9 +21,19 @@ func (r *Refusal) Error() string { return r.Why + " on table " + r.Table }
 //
 // Defaults are not among it: whether one has changed only the target knows.
 type Change struct {
-	Statements []string
-	Settings   map[string]string // of the session, for a cast
-	Kinds      []string          // what it does, for people: no values
+	Actions  []string          // of ALTER TABLE, one a statement
+	Settings map[string]string // of the session, for a cast
+	Kinds    []string          // what it does, for people: no values
+	Moved    bool              // it stands elsewhere, or what is above it does
+}
+
+// Statements are those on the table of that quoted name, with ONLY before it or not.
+func (c *Change) Statements(table string) []string {
+	list := make([]string, len(c.Actions))
+	for i, a := range c.Actions {
+		list[i] = "ALTER TABLE " + table + " " + a
+	}
+	return list
 }
 
 // deriver holds a table of the plan against a state.
@@ -40,6 +50,7 @@ type deriver struct {
 // same command, or nil. A nil change and no error say that nothing has to be done.
 func Derive(plan *chunker.Table, now *State, rewrite *Rewrite) (*Change, error) {
 	d := &deriver{plan: plan, now: now, rewrite: rewrite}
+	d.c.Moved = plan.File != 0 && plan.Above != now.Above
 	d.table()
 	d.columns()
 	if d.altered {
@@ -77,11 +88,13 @@ func (d *deriver) table() {
 		d.refuse("REPLICA IDENTITY, or a statement that its key's columns are part of")
 	case n.Typed:
 		d.refuse("ALTER TABLE of a typed table")
+	case d.c.Moved && !n.Part:
+		d.refuse("a statement on what it is a partition of, or inherits from,")
 	}
 }
 
 func (d *deriver) alter(action, kind string) {
-	d.c.Statements = append(d.c.Statements, "ALTER TABLE ONLY "+d.plan.Qualified()+" "+action)
+	d.c.Actions = append(d.c.Actions, action)
 	d.c.Kinds = append(d.c.Kinds, kind)
 }
 
@@ -125,12 +138,13 @@ func (d *deriver) column(was *chunker.Column, is *Column) {
 		d.alter(name+" TYPE "+is.Type+collate(is), "ALTER COLUMN TYPE "+is.Name)
 	}
 	switch {
+	case d.now.Part: // each table of a tree may have its own
 	case was.NotNull && !is.NotNull:
 		d.alter(name+" DROP NOT NULL", "DROP NOT NULL "+is.Name)
 	case is.NotNull && !was.NotNull:
 		d.alter(name+" SET NOT NULL", "SET NOT NULL "+is.Name)
 	}
-	if was.Identity != is.Identity {
+	if was.Identity != is.Identity && !d.c.Moved { // from 17 on a partition has its root's
 		d.refuse("ALTER COLUMN IDENTITY %s", is.Name)
 	}
 }
@@ -186,17 +200,18 @@ func collate(c *Column) string {
 func (d *deriver) mayAlter() {
 	kinds := strings.Join(d.c.Kinds, ", ")
 	switch {
-	case d.now.Tree:
+	case d.now.Tree && (!d.now.Part || d.now.Parent == nil), d.now.Part && d.c.Moved:
 		d.refuse("%s, in a tree of tables,", kinds)
 	case d.plan.Text:
 		d.refuse("%s, beside a column of a type that binary does not carry,", kinds)
-	case d.now.Attached && !onlyAdds(d.c.Kinds):
+	case d.now.Attached && !d.c.OnlyAdds():
 		d.refuse("%s, which triggers, rules or policies may name,", kinds)
 	}
 }
 
-func onlyAdds(kinds []string) bool {
-	return !slices.ContainsFunc(kinds, func(k string) bool {
+// OnlyAdds reports whether no column goes, or changes, that something could name.
+func (c *Change) OnlyAdds() bool {
+	return !slices.ContainsFunc(c.Kinds, func(k string) bool {
 		return strings.HasPrefix(k, "DROP COLUMN") || strings.HasPrefix(k, "RENAME COLUMN") || strings.HasPrefix(k, "ALTER COLUMN TYPE")
 	})
 }

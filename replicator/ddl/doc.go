@@ -5,15 +5,16 @@
 // between the rows of its own transaction, and goes when its savepoint is rolled back. It carries the
 // state after the command, never the command's text:
 //
-//	state     an ordinary table as it is now: columns by their numbers, key, marks
+//	state     an ordinary table as it is now: columns by their numbers, key, place, marks; or a partitioned
+//	          one, and then, one by one, what of its tree the command has changed
 //	index     an index that was made, as pg_get_indexdef has it
 //	enum      the labels of an enum, in their order
 //	rewrite   a table is about to be rewritten, and why
 //	dropped   what went
 //	failed    something could not be told: SQLSTATE
 //
-// or it is empty, and only keeps the message before it in its place (see trigger.sql). [Derive] holds a state against the table as the plan has it, and gives the statements that make the
-// one of the other. It knows few of them; whatever else it meets is a [Refusal], and the job stops
+// or it is empty, and only keeps the message before it in its place (see trigger.sql). [Derive] holds a
+// state against the table as the plan has it, and gives what makes the one of the other. It knows few of them; whatever else it meets is a [Refusal], and the job stops
 // before that transaction. Nothing is guessed: who runs the statements looks afterwards whether the
 // target's table is the one of the state.
 package ddl

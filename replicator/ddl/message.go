@@ -5,7 +5,11 @@ import (
 	"fmt"
 
 	"replicator/chunker"
+	"replicator/replicator/pg"
 )
+
+// version is of the messages.
+const version = 2
 
 // Message is what the event triggers tell of one command; one of its parts is there.
 type Message struct {
@@ -19,11 +23,15 @@ type Message struct {
 	Failed  string   `json:"failed"` // SQLSTATE
 }
 
-// State is an ordinary table after a command.
+// State is an ordinary table after a command; or one that is partitioned, with how many of its tree follow:
+// those that the command has changed, be it only that they stand in no tree, or in another, from now on.
 type State struct {
 	OID         uint32   `json:"oid"`
 	Schema      string   `json:"schema"`
 	Name        string   `json:"name"`
+	Kind        string   `json:"kind"`  // relkind
+	Parts       int      `json:"parts"` // of one that is partitioned
+	Part        bool     `json:"part"`  // it follows one that is
 	Persistence string   `json:"persistence"`
 	Identity    string   `json:"identity"` // relreplident
 	Typed       bool     `json:"typed"`
@@ -32,9 +40,33 @@ type State struct {
 	File        uint32   `json:"file"`     // as chunker.Table has them
 	Altered     string   `json:"altered"`
 	Generated   string   `json:"generated"`
+	Above       string   `json:"above"`
+	Parent      *Name    `json:"parent"` // of a partition
+	Bound       string   `json:"bound"`
+	Checks      []Check  `json:"checks"` // of a table in no tree: those that call no functions
 	Key         []string `json:"key"`
 	Columns     []Column `json:"columns"`
 }
+
+// Name is that of a table.
+type Name struct {
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
+}
+
+// Qualified is the quoted name for SQL.
+func (n Name) Qualified() string { return pg.Ident(n.Schema, n.Name) }
+
+func (n Name) String() string { return n.Schema + "." + n.Name }
+
+// Called is the table's name.
+func (s *State) Called() Name { return Name{s.Schema, s.Name} }
+
+// Table is its name for whoever wants a table.
+func (s *State) Table() *chunker.Table { return &chunker.Table{Schema: s.Schema, Name: s.Name} }
+
+// Partitioned reports whether it is a partitioned table.
+func (s *State) Partitioned() bool { return s.Kind == "p" }
 
 // Column is one of a State that is not generated.
 type Column struct {
@@ -50,6 +82,12 @@ type Column struct {
 	Filled    bool    `json:"filled"` // rows that are older than the column have Fill in it
 	Fill      *string `json:"fill"`   // nil where it cannot be told
 	Collation *string `json:"collation"`
+}
+
+// Check is a constraint.
+type Check struct {
+	Name       string `json:"name"`
+	Definition string `json:"definition"`
 }
 
 // Index is one that was made.
@@ -92,7 +130,7 @@ type Object struct {
 // Parse reads a message. Its text is never repeated in an error: a Fill is a row's value.
 func Parse(content []byte) (*Message, error) {
 	m := &Message{}
-	if err := json.Unmarshal(content, m); err != nil || m.V != 1 {
+	if err := json.Unmarshal(content, m); err != nil || m.V != version {
 		return nil, fmt.Errorf("a message of the source's event triggers is none that this version knows")
 	}
 	return m, nil
@@ -120,7 +158,7 @@ func (m *Message) Tables() []uint32 {
 // Entry is the plan's entry t with the state s in it.
 func (s *State) Entry(t *chunker.Table) chunker.Table {
 	is := *t
-	is.Columns, is.File, is.Altered = nil, s.File, s.Altered
+	is.Columns, is.File, is.Altered, is.Above = nil, s.File, s.Altered, s.Above
 	for _, c := range s.Columns {
 		is.Columns = append(is.Columns, chunker.Column{
 			Name: c.Name, Type: c.Type, OID: c.OID, Num: c.Num, Array: c.Array, NotNull: c.NotNull, Identity: c.Identity,

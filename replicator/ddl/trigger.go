@@ -16,7 +16,7 @@ const Prefix = "replicator.ddl"
 
 // Version is of the functions on the source and of what they tell. It stands in the comment on the
 // function, by which a foreign one is told.
-const Version = "replicator ddl 1"
+const Version = "replicator ddl 2"
 
 // The names of what is made on the source, in schema replicator.
 const (
@@ -35,7 +35,7 @@ func Install() string { return strings.ReplaceAll(triggerSQL, "@VERSION@", Versi
 func Remove() []string {
 	return []string{
 		"DROP EVENT TRIGGER IF EXISTS " + triggerEnd, "DROP EVENT TRIGGER IF EXISTS " + triggerDrop, "DROP EVENT TRIGGER IF EXISTS " + triggerRewrite,
-		"DROP FUNCTION IF EXISTS replicator.tell_ddl(), replicator.table_state(oid), replicator.emit_ddl(jsonb)",
+		"DROP FUNCTION IF EXISTS replicator.tell_ddl(), replicator.table_states(oid[]), replicator.changed_with(oid), replicator.emit_ddl(jsonb)",
 		"DROP SCHEMA IF EXISTS replicator",
 	}
 }

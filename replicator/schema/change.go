@@ -170,7 +170,10 @@ func sameNames(a, b []string) bool { return strings.Join(a, "\x00") == strings.J
 
 // place is where the table stands in a tree.
 func (d *differ) place() {
-	was, is := d.plan.Above, d.now.Above
+	was, is := strings.TrimSuffix(d.plan.Above, detachingMark), strings.TrimSuffix(d.now.Above, detachingMark)
+	if d.known() && is != d.now.Above {
+		d.add("DETACH PARTITION CONCURRENTLY", "from "+Parent(d.now)+", which is not finished", false)
+	}
 	if !d.known() || was == is {
 		return
 	}
@@ -195,12 +198,18 @@ func Parent(t *chunker.Table) string {
 
 // SameTree reports whether what stands above the parent of a table is as it was.
 func SameTree(was, is *chunker.Table) bool {
-	above := func(t *chunker.Table) string { return t.Above[strings.LastIndexByte(t.Above, ' ')+1:] }
+	above := func(t *chunker.Table) string {
+		s := strings.TrimSuffix(t.Above, detachingMark)
+		return s[strings.LastIndexByte(s, ' ')+1:]
+	}
 	return Parent(was) != Parent(is) || above(was) == above(is)
 }
 
 // boundMark stands between a partition's parent and the digests of its bound and of its tree, see marks.
 const boundMark = " bound "
+
+// detachingMark ends the place of a partition that is being detached by CONCURRENTLY.
+const detachingMark = " detaching"
 
 // rewrite is a new file together with a new version of a column's row: a column was computed anew, as
 // by ALTER COLUMN TYPE ... USING with the type that it had. VACUUM FULL, CLUSTER and TRUNCATE give a

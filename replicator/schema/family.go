@@ -69,6 +69,27 @@ func ReadFamily(ctx context.Context, conn *pg.Conn, tables, altered []uint32) (*
 	return f, f.readForeign(ctx, conn, all)
 }
 
+// Roots are the partitioned tables above tables, of every level, by name alone.
+func Roots(ctx context.Context, conn *pg.Conn, tables []chunker.Table) ([]chunker.Table, error) {
+	list := make([]uint32, len(tables))
+	for i := range tables {
+		list[i] = tables[i].OID
+	}
+	rows, err := conn.Query(ctx, `WITH RECURSIVE above(oid) AS (
+			SELECT unnest($1::oid[]) UNION SELECT i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.oid
+		)
+		SELECT c.oid, n.nspname, c.relname FROM above a JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind = 'p' ORDER BY 2, 3`, oids(list))
+	if err != nil {
+		return nil, fmt.Errorf("find what is above tables: %w", err)
+	}
+	roots := make([]chunker.Table, len(rows))
+	for i, r := range rows {
+		roots[i] = chunker.Table{OID: oid(r[0]), Schema: r[1], Name: r[2]}
+	}
+	return roots, nil
+}
+
 // viewsOn finds the views that show relations.
 func viewsOn(ctx context.Context, conn *pg.Conn, relations []uint32) ([]Relation, error) {
 	rows, err := conn.Query(ctx, `WITH RECURSIVE shows(oid) AS (

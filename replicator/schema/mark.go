@@ -11,12 +11,13 @@ import (
 // marks fills in by what statements are noticed that change a table and leave names and types as they
 // are: what stands above it, its generated columns, its file, and the versions of its columns' catalog
 // rows. Every ALTER of a column writes a new version of that row, and nothing else does but a grant.
-// The place of a partition is all that stands above it, and every bound on the way.
+// The place of a partition is all that stands above it, and every bound on the way; DETACH CONCURRENTLY
+// that waits for others is told apart.
 // Expressions are taken as they are stored: to print one the server would lock the table.
 func marks(ctx context.Context, conn *pg.Conn, at map[uint32]*chunker.Table, oids string, names interned) error {
 	rows, err := conn.Query(ctx, `WITH RECURSIVE up(leaf, rel, depth) AS (
 			SELECT oid, oid, 0 FROM pg_class WHERE oid = ANY ($1::oid[]) AND relispartition
-			UNION ALL SELECT u.leaf, i.inhparent, u.depth + 1 FROM up u JOIN pg_inherits i ON i.inhrelid = u.rel WHERE NOT i.inhdetachpending
+			UNION ALL SELECT u.leaf, i.inhparent, u.depth + 1 FROM up u JOIN pg_inherits i ON i.inhrelid = u.rel
 		), place AS (
 			SELECT u.leaf, concat(max(md5(c.relpartbound::text)) FILTER (WHERE u.depth = 0), ' ',
 				md5(string_agg(concat_ws(' ', format('%I.%I', n.nspname, c.relname), md5(c.relpartbound::text)), ',' ORDER BY u.depth) FILTER (WHERE u.depth > 0))) AS digest
@@ -30,8 +31,9 @@ func marks(ctx context.Context, conn *pg.Conn, at map[uint32]*chunker.Table, oid
 				WHERE a.attrelid = c.oid AND a.attgenerated <> '' AND NOT a.attisdropped), ''),
 			COALESCE((SELECT string_agg(format('%I.%I', pn.nspname, p.relname), ', ' ORDER BY i.inhseqno)
 				FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
-				WHERE i.inhrelid = c.oid AND NOT i.inhdetachpending), '')
+				WHERE i.inhrelid = c.oid), '')
 				|| COALESCE(' bound ' || (SELECT digest FROM place WHERE leaf = c.oid), '')
+				|| CASE WHEN EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid AND inhdetachpending) THEN '`+detachingMark+`' ELSE '' END
 		FROM pg_class c WHERE c.oid = ANY ($1::oid[])`, oids)
 	if err != nil {
 		return fmt.Errorf("list what else can change: %w", err)

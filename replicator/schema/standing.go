@@ -103,7 +103,7 @@ func Unlike(source, target []Definition, sameVersion bool) []string {
 	for _, d := range target {
 		have[key{d.Kind, d.Name}] = true
 		switch text, both := want[key{d.Kind, d.Name}]; {
-		case both && text != d.Text && d.Kind != tableSettings && (sameVersion || d.Kind != "view" && d.Kind != "rule"):
+		case both && text != d.Text && d.Kind != tableSettings && d.Kind != indexPlace && (sameVersion || d.Kind != "view" && d.Kind != "rule"):
 			out = append(out, d.Kind+" "+d.Name+" differs")
 		case !both && d.Rules:
 			out = append(out, d.Kind+" "+d.Name+" is on the target only")
@@ -142,7 +142,10 @@ d (kind, name, "on", text, rules) AS (
 			(SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef f WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum)), true
 	FROM t JOIN pg_attribute a ON a.attrelid = t.oid WHERE a.attnum > 0 AND NOT a.attisdropped
 	UNION ALL
-	SELECT 'index', i.indexrelid::regclass::text, NULL, concat(pg_get_indexdef(i.indexrelid), i.indisvalid), i.indisunique OR i.indisexclusion
+	SELECT 'index', i.indexrelid::regclass::text, NULL, concat(pg_get_indexdef(i.indexrelid), CASE WHEN c.relkind = 'i' THEN i.indisvalid END), i.indisunique OR i.indisexclusion
+	FROM t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class c ON c.oid = i.indexrelid
+	UNION ALL
+	SELECT 'place of index', i.indexrelid::regclass::text, NULL, (SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = i.indexrelid), false
 	FROM t JOIN pg_index i ON i.indrelid = t.oid
 	UNION ALL
 	SELECT 'constraint', concat(c.conrelid::regclass, '.', quote_ident(c.conname)), NULL, replace(pg_get_constraintdef(c.oid), ' NOT VALID', ''), true
@@ -175,8 +178,11 @@ SELECT kind, name, coalesce("on", ''), md5(coalesce(text, '')), rules FROM d ORD
 // tableSettings is no matter of rows: a restored backup may have others.
 const tableSettings = "settings of table"
 
+// indexPlace is what an index is a part of: those of a restored backup are given theirs later.
+const indexPlace = "place of index"
+
 // unequalKinds are what tables are made of before the fence.
-var unequalKinds = []string{"table", tableSettings, "place in a tree of", "column", "index", "constraint"}
+var unequalKinds = []string{"table", tableSettings, "place in a tree of", "column", "index", indexPlace, "constraint"}
 
 // Unequal names, by kind and name, what of tables is not the same on both sides.
 func Unequal(source, target []Definition) []string {
@@ -210,7 +216,7 @@ func Compared(source, target []Definition) map[string]bool {
 		name := strings.ReplaceAll(d.Name, `"`, "")
 		switch {
 		case d.Kind == "index":
-			names["index "+name] = true
+			names["index "+name], names["index attach "+name] = true, true
 		case d.Kind == "enum" && enums[name] == d.Text:
 			names["type "+name] = true
 		case d.Kind == "enum":
