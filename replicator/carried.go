@@ -24,6 +24,9 @@ type carriedRecord struct {
 	N       int64    `json:"n"`       // the number of the last statement
 	Dropped []string `json:"dropped"` // indexes
 	Tables  []int    `json:"tables"`  // ordinals of tables that any was about
+
+	Renamed []schema.Renamed `json:"renamed,omitempty"`
+	Former  []string         `json:"former,omitempty"` // names that were given up
 }
 
 // carries reports whether statements are carried.
@@ -57,10 +60,14 @@ func (j *job) takeCarried(list []apply.Carried) error {
 	if _, err := j.store.Get(keyMarks, &marks); err != nil {
 		return err
 	}
+	named := map[string]any{}
 	tables, fresh := slices.Clone(j.planned()), map[int]chunker.Table{}
 	for _, c := range list {
 		if t := c.Table; c.N > r.N && t.Ordinal < len(tables) && tables[t.Ordinal].OID == t.OID {
-			r.N, fresh[t.Ordinal] = c.N, t
+			if err := j.rename(&r, named, nameOf(&tables[t.Ordinal]), nameOf(&t), c.Sequences); err != nil {
+				return err
+			}
+			r.N, fresh[t.Ordinal], tables[t.Ordinal] = c.N, t, t
 			if index, ok := strings.CutPrefix(c.Statement, apply.DropIndex); ok {
 				r.Dropped = append(r.Dropped, "index "+t.Schema+"."+index)
 			}
@@ -72,18 +79,20 @@ func (j *job) takeCarried(list []apply.Carried) error {
 	}
 	var entries []chunker.Table
 	for n, t := range fresh {
-		tables[n], entries = t, append(entries, t)
+		entries = append(entries, t)
 		delete(marks, n)
 		if !slices.Contains(r.Tables, n) {
 			r.Tables = append(r.Tables, n)
 		}
 	}
 	j.o.Hook("engine: before the plan takes a statement")
-	if err := j.store.Amend(entries, map[string]any{keyCarried: r, keyMarks: marks}); err != nil {
+	named[keyCarried], named[keyMarks] = r, marks
+	if err := j.store.Amend(entries, named); err != nil {
 		return err
 	}
 	j.o.Hook("engine: the plan has a statement")
 	j.nowPlan.Store(&tables)
+	j.showNames(entries)
 	j.mu.Lock()
 	if j.endVerify != nil {
 		j.endVerify(errStatementFirst)
@@ -113,7 +122,7 @@ func (j *job) settled(ctx context.Context, conn *pg.Conn, changes []schema.Chang
 	select {
 	case <-j.following:
 	default:
-		return changes, nil
+		return j.unsettled(changes), nil
 	}
 	if !j.carries() || len(changes) == 0 {
 		return changes, nil
@@ -136,6 +145,20 @@ func (j *job) settled(ctx context.Context, conn *pg.Conn, changes []schema.Chang
 	}
 	// What is new since then may be on its way.
 	return slices.DeleteFunc(again, func(c schema.Change) bool { return !slices.Contains(changes, c) }), nil
+}
+
+// unsettled are those of the changes that end a run which does not follow yet. While tables are taken through
+// again the statements on all others are on their way, and apply judges them.
+func (j *job) unsettled(changes []schema.Change) []schema.Change {
+	j.mu.Lock()
+	r := j.resync
+	j.mu.Unlock()
+	if !j.carries() || r == nil || r.All {
+		return changes
+	}
+	return slices.DeleteFunc(changes, func(c schema.Change) bool {
+		return !slices.ContainsFunc(r.Tables, func(n int) bool { return j.planned()[n].String() == c.Table })
+	})
 }
 
 func (j *job) awaitAppliedTo(ctx context.Context, lsn wal.LSN) error {
@@ -191,7 +214,10 @@ func (j *job) carriedAlike(ctx context.Context, items []schema.Item) ([]schema.I
 	items = slices.DeleteFunc(items, func(i schema.Item) bool {
 		return compared[i.Name] || ofTables(i.Name, tables) || slices.Contains(r.Dropped, i.Name)
 	})
-	waits := j.waitingConstraints()
+	waits, err := j.waitingConstraints()
+	if err != nil {
+		return nil, err
+	}
 	for _, what := range schema.Unequal(here, there) {
 		if !waits[what] {
 			items = append(items, schema.Item{Kind: "schema", Name: what, Why: "changed on the source since the seed, and not carried", Do: "do the same on the target", Loss: true})
@@ -234,12 +260,13 @@ func (j *job) bothStanding(ctx context.Context, tables []chunker.Table) (here, t
 }
 
 // waitingConstraints are those that are made at the fence, as schema.Unequal names them.
-func (j *job) waitingConstraints() map[string]bool {
+func (j *job) waitingConstraints() (map[string]bool, error) {
 	waits := map[string]bool{}
-	for _, s := range (&finisher{job: j}).finishSteps() {
+	steps, err := (&finisher{job: j}).finishSteps()
+	for _, s := range steps {
 		if i := strings.LastIndexByte(s.Name, ' '); i > 0 && (s.Kind == "CHECK CONSTRAINT" || s.Kind == "FK CONSTRAINT") {
 			waits["constraint "+s.Name[:i]+"."+s.Name[i+1:]] = true
 		}
 	}
-	return waits
+	return waits, err
 }

@@ -123,7 +123,10 @@ func (f *finisher) Sequences(ctx context.Context, rehearsal bool) (n int, err er
 
 func (f *finisher) Finish(ctx context.Context) (string, error) {
 	f.o.Hook("engine: before finish")
-	steps, err := f.asFilled(ctx, f.finishSteps())
+	steps, err := f.finishSteps()
+	if err == nil {
+		steps, err = f.asFilled(ctx, steps)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -154,11 +157,17 @@ func (f *finisher) asFilled(ctx context.Context, steps []schema.Step) ([]schema.
 
 // finishSteps is what waits for the fence: Work.Finish, also of what was made since the plan, and
 // foreign keys where our role cannot keep them from firing.
-func (f *finisher) finishSteps() []schema.Step {
-	if f.replica {
-		return slices.Concat(f.work.Finish, f.made.Finish)
+func (f *finisher) finishSteps() ([]schema.Step, error) {
+	r, err := f.carriedNames()
+	return slices.Concat(schema.Following(f.waiting(), r.Renamed), f.made.Finish), err
+}
+
+// waiting are those of them that were planned, with the names of then.
+func (j *job) waiting() []schema.Step {
+	if j.replica {
+		return j.work.Finish
 	}
-	return slices.Concat(f.work.Foreign, f.work.Validate, f.work.Finish, f.made.Finish)
+	return slices.Concat(j.work.Foreign, j.work.Validate, j.work.Finish)
 }
 
 // Open makes the target's phase open, first in the target itself: that row is the truth (I7).

@@ -141,7 +141,7 @@ func (j *job) indexed(t *chunker.Table) {
 	j.tracker.Update(func(s *status.Status) { s.Tables[t.Ordinal].Indexed = true })
 }
 
-func analyzeID(t *chunker.Table) string { return "analyze " + t.Qualified() }
+func analyzeID(t *chunker.Table) string { return fmt.Sprintf("analyze %s %d", t.Qualified(), t.OID) }
 
 func (x *indexer) spawn(f func() error) {
 	x.wg.Add(1)

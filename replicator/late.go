@@ -29,9 +29,9 @@ func (j *job) newTables(ctx context.Context, conn *pg.Conn) ([]chunker.Table, er
 // newRelations are the sequences, and the tables that are partitioned, that the source has and the
 // plan does not: pg_dump leaves them out of a dump of tables that need them.
 func (j *job) newRelations(ctx context.Context, conn *pg.Conn) ([]schema.Relation, error) {
-	known := map[string]bool{}
-	for i := range j.work.Pre {
-		known[j.work.Pre[i].ID] = true
+	known, err := j.given()
+	if err != nil {
+		return nil, err
 	}
 	var made []schema.Relation
 	parents, err := schema.PartitionedTables(ctx, conn, j.rec.Select)
@@ -39,7 +39,7 @@ func (j *job) newRelations(ctx context.Context, conn *pg.Conn) ([]schema.Relatio
 		return nil, err
 	}
 	for i := range parents {
-		if r := parents[i].Relation; !known["TABLE "+r.String()] {
+		if r := parents[i].Relation; !known[r.String()] {
 			made = append(made, r)
 		}
 	}
@@ -48,7 +48,7 @@ func (j *job) newRelations(ctx context.Context, conn *pg.Conn) ([]schema.Relatio
 		return nil, err
 	}
 	for i := range sequences {
-		if r := sequences[i].Relation; !sequences[i].Identity && !known["SEQUENCE "+r.String()] {
+		if r := sequences[i].Relation; !sequences[i].Identity && !known[r.String()] {
 			made = append(made, r)
 		}
 	}
@@ -114,6 +114,7 @@ func (f *finisher) create(ctx context.Context, c *pg.Conn, made []chunker.Table,
 	if err != nil {
 		return nil, err
 	}
+	work.Apart()
 	// Without a late table among them, what else comes has a stage of its own that is long over.
 	work.Finish = slices.Concat(work.Constraints, work.Foreign, work.Finish)
 	work.Constraints, work.Foreign = nil, nil

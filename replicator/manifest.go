@@ -170,7 +170,11 @@ func (p *replan) rebase(named map[string]any) error {
 	for i := range p.old {
 		old = append(old, p.old[i].String())
 	}
-	all.Take(schema.NewBaseline(p.entries), append(old, p.job.work.Owned(p.old)...))
+	r, err := p.carriedNames()
+	if err != nil {
+		return err
+	}
+	all.Take(schema.NewBaseline(p.entries, schema.Spelled(r.Renamed)), append(old, p.job.work.Owned(p.old)...))
 	named[keyBaseline] = all
 	return nil
 }
@@ -186,14 +190,13 @@ func (j *job) changedSchema(ctx context.Context) ([]schema.Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := map[string]bool{} // what is not made at the fence
-	for i := range j.planned() {
-		known[j.planned()[i].String()] = true
+	known, err := j.given() // what is not made at the fence
+	if err != nil {
+		return nil, err
 	}
-	for i := range j.work.Pre {
-		if s := &j.work.Pre[i]; s.Kind == "TABLE" || s.Kind == "SEQUENCE" {
-			known[s.Name] = true
-		}
+	r, err := j.carriedNames()
+	if err != nil {
+		return nil, err
 	}
 	comes := map[string]bool{} // schemas that come with a table that is new
 	for i := range entries {
@@ -201,7 +204,7 @@ func (j *job) changedSchema(ctx context.Context) ([]schema.Item, error) {
 			comes[schema.SchemaKey(e.Schema)] = true
 		}
 	}
-	items := schema.NewBaseline(entries).Since(then, func(relation string) bool {
+	items := schema.NewBaseline(entries, schema.Spelled(r.Renamed)).Since(then, func(relation string) bool {
 		if _, there := then[relation]; strings.HasPrefix(relation, schema.SchemaKey("")) {
 			return !there && comes[relation]
 		}

@@ -128,7 +128,7 @@ func (j *job) planSchema(ctx context.Context, file string, sel schema.Selection,
 		return nil, err
 	}
 	if reflect.DeepEqual(sel, j.rec.Select) { // to be held against what the source has at the fence
-		if err := j.store.Put(keyBaseline, schema.NewBaseline(entries)); err != nil {
+		if err := j.store.Put(keyBaseline, schema.NewBaseline(entries, schema.AsIs)); err != nil {
 			return nil, err
 		}
 	}

@@ -188,7 +188,9 @@ func (p *replan) order(ctx context.Context) error {
 	if len(tables) == 0 {
 		return nil
 	}
-	p.known()
+	if err := p.known(); err != nil {
+		return err
+	}
 	also := slices.Concat(p.family.Above, p.family.Views)
 	entries, err := p.dumpSchema(ctx, "resync.dump", schema.Only(tables, also))
 	if err != nil {
@@ -221,12 +223,10 @@ func (p *replan) order(ctx context.Context) error {
 }
 
 // known leaves out foreign keys of tables that were made since the plan: they come at the fence.
-func (p *replan) known() {
-	have := map[string]bool{}
-	for i := range p.job.work.Pre {
-		have[p.job.work.Pre[i].ID] = true
-	}
-	p.family.Foreign = slices.DeleteFunc(p.family.Foreign, func(f schema.Foreign) bool { return !have["TABLE "+f.From.String()] })
+func (p *replan) known() error {
+	have, err := p.given()
+	p.family.Foreign = slices.DeleteFunc(p.family.Foreign, func(f schema.Foreign) bool { return !have[f.From.String()] })
+	return err
 }
 
 // save writes new plan, new work and the record, in one batch.

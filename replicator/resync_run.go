@@ -82,6 +82,8 @@ func (j *job) resynced() error {
 		return nil
 	}
 	j.log.Info("tables were taken through again", "tables", len(j.resync.Tables))
+	j.mu.Lock()
 	j.resync = nil
+	j.mu.Unlock()
 	return j.store.Delete(keyResync)
 }

@@ -152,10 +152,23 @@ func (t *toucher) statement(m *pgoutput.Message) error {
 	return nil
 }
 
+// described is the table that a relation of the stream is. It may be called otherwise by now, or was then.
+func (t *toucher) described(r *pgoutput.Relation) *chunker.Table {
+	for i := range t.planned() {
+		if tab := &t.planned()[i]; tab.OID == r.ID {
+			return tab
+		}
+	}
+	if tab := t.table(r.Schema, r.Name); tab != nil && tab.OID == 0 {
+		return tab
+	}
+	return nil
+}
+
 // describe learns where a relation has the columns of the key.
 func (t *toucher) describe(r *pgoutput.Relation) {
 	t.known[r.ID] = nil
-	tab := t.table(r.Schema, r.Name)
+	tab := t.described(r)
 	if tab == nil || !chunker.ByKey(tab, false) {
 		return
 	}

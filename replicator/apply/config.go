@@ -58,6 +58,7 @@ type Config struct {
 	// one that Tables are as of.
 	DDL     bool
 	Carried int64
+	Pinned  []int // ordinals of tables that keep their names: what waits for the fence has them in its text
 
 	Logger   *slog.Logger
 	Progress func(Progress)     // called after every commit, from Run's goroutine; may be nil

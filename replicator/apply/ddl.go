@@ -26,6 +26,13 @@ type Carried struct {
 	N         int64         `json:"n"` // number of the statement in its job, from 1
 	Statement string        `json:"statement"`
 	Table     chunker.Table `json:"table"`
+	Sequences []string      `json:"sequences,omitempty"` // that went with it to another schema
+}
+
+// noted is what replicator.ddl keeps of it.
+type noted struct {
+	chunker.Table
+	Sequences []string `json:"sequences,omitempty"`
 }
 
 // DropIndex begins the Statement of one that was dropped; its name follows.
@@ -95,10 +102,13 @@ func (a *applier) carryTable(ctx context.Context, t *chunker.Table, m *ddl.Messa
 		}
 		delete(a.carrying.rewrites, t.OID)
 		if judged {
-			if len(change.Actions) > 0 || rewrite != nil {
+			if len(change.Naming)+len(change.Actions) > 0 || rewrite != nil {
 				return &ddl.Refusal{Table: t.String(), Why: strings.Join(change.Kinds, ", ") + ", while the table is copied,"}
 			}
 			return nil
+		}
+		if len(change.Naming) > 0 && slices.Contains(a.cfg.Pinned, t.Ordinal) {
+			return &ddl.Refusal{Table: t.String(), Why: strings.Join(change.Kinds, ", ") + ", which rules or policies that are made at the fence name,"}
 		}
 		return a.alter(ctx, t, m.State, change)
 	case m.Rewrite != nil:
@@ -112,6 +122,11 @@ func (a *applier) carryTable(ctx context.Context, t *chunker.Table, m *ddl.Messa
 		return &ddl.Refusal{Table: t.String(), Why: "DROP TABLE"}
 	}
 	return nil
+}
+
+// judged reports whether the table's rows are being read, under snapshots by which its changes are judged.
+func (a *applier) judged(t *chunker.Table) bool {
+	return a.cfg.Filter != nil && a.cfg.Filter.Judges(t.Ordinal)
 }
 
 // unexplained refuses a rewrite that no state has followed: the command was not about the table itself.
@@ -142,15 +157,15 @@ func (a *applier) alter(ctx context.Context, t *chunker.Table, now *ddl.State, c
 	if err := a.upToHere(ctx); err != nil {
 		return err
 	}
-	s := a.session
+	s, entry := a.session, now.Entry(t)
 	settings := map[string]string{"search_path": "pg_catalog"} // as the state spells names
 	maps.Copy(settings, change.Settings)
 	restore, err := s.become(ctx, t, settings)
-	if err == nil && len(change.Actions) > 0 {
-		err = s.conn.Exec(ctx, strings.Join(change.Statements("ONLY "+t.Qualified()), ";\n"))
+	if all := slices.Concat(change.Naming, change.Statements("ONLY "+entry.Qualified())); err == nil && len(all) > 0 {
+		err = s.conn.Exec(ctx, strings.Join(all, ";\n"))
 	}
 	if err == nil {
-		err = a.setDefaults(ctx, t, now)
+		err = a.setDefaults(ctx, &entry, now)
 	}
 	if err == nil {
 		err = s.conn.Exec(ctx, restore)
@@ -159,11 +174,14 @@ func (a *applier) alter(ctx context.Context, t *chunker.Table, now *ddl.State, c
 		return a.statementError(ctx, t, change.Kinds, err)
 	}
 	a.cfg.Hook(StatementRan)
-	entry := now.Entry(t)
 	if err := a.hasBecome(ctx, &entry, now); err != nil {
 		return err
 	}
-	return a.note(ctx, t, entry, strings.Join(change.Kinds, ", "))
+	c := Carried{Statement: strings.Join(change.Kinds, ", "), Table: entry}
+	if t.Schema != now.Schema {
+		c.Sequences = now.Sequences
+	}
+	return a.note(ctx, t, c)
 }
 
 // statementError is a server's refusal of a statement: what it says is about the schema, and the job
@@ -289,25 +307,24 @@ func (a *applier) columnsOf(ctx context.Context, t *chunker.Table) (map[string]c
 }
 
 // note keeps in the target what the table is from now on, and goes on with that.
-func (a *applier) note(ctx context.Context, t *chunker.Table, entry chunker.Table, statement string) error {
-	raw, err := json.Marshal(entry)
+func (a *applier) note(ctx context.Context, t *chunker.Table, c Carried) error {
+	raw, err := json.Marshal(noted{c.Table, c.Sequences})
 	if err != nil {
 		return err
 	}
 	rows, err := a.session.query(ctx, `INSERT INTO replicator.ddl (job, n, tbl, lsn, statement, entry)
 		SELECT $1, coalesce(max(n), 0) + 1, $2::int, $3::pg_lsn, $4, $5 FROM replicator.ddl WHERE job = $1 RETURNING n`,
-		a.cfg.Job, strconv.Itoa(t.Ordinal), a.tx.commit.String(), statement, string(raw))
+		a.cfg.Job, strconv.Itoa(t.Ordinal), a.tx.commit.String(), c.Statement, string(raw))
 	if err != nil {
 		return a.pieceError(ctx, err)
 	}
-	n, err := strconv.ParseInt(rows[0][0], 10, 64)
-	if err != nil {
+	if c.N, err = strconv.ParseInt(rows[0][0], 10, 64); err != nil {
 		return err
 	}
 	a.carrying.before = append(a.carrying.before, *t)
-	a.carrying.done = append(a.carrying.done, Carried{N: n, Statement: statement, Table: entry})
-	a.relations.become(entry)
-	a.cfg.Logger.Info("statement carried", "table", entry.String(), "statement", statement, "commit", a.tx.commit)
+	a.carrying.done = append(a.carrying.done, c)
+	a.cfg.Logger.Info("statement carried", "table", t.String(), "statement", c.Statement, "commit", a.tx.commit)
+	a.relations.become(c.Table)
 	return nil
 }
 
@@ -349,13 +366,12 @@ func (a *applier) recall(ctx context.Context) error {
 		return fmt.Errorf("read the statements that were carried: %w", err)
 	}
 	for _, r := range rows {
-		c := Carried{Statement: r[1]}
-		if c.N, err = strconv.ParseInt(r[0], 10, 64); err == nil {
-			err = json.Unmarshal([]byte(r[2]), &c.Table)
-		}
-		if err != nil {
+		var is noted
+		n, err := strconv.ParseInt(r[0], 10, 64)
+		if err = errors.Join(err, json.Unmarshal([]byte(r[2]), &is)); err != nil {
 			return fmt.Errorf("read the statements that were carried: %w", err)
 		}
+		c := Carried{N: n, Statement: r[1], Table: is.Table, Sequences: is.Sequences}
 		a.relations.become(c.Table)
 		a.report.now.Carried = append(a.report.now.Carried, c)
 	}

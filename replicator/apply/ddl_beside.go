@@ -81,7 +81,7 @@ func (a *applier) dropIndexes(ctx context.Context, m *ddl.Message) error {
 			continue
 		}
 		t := a.relations.tables[rows[0][0]+"\x00"+rows[0][1]]
-		if t == nil || t.KeyIndex == o.Name || a.cfg.Filter != nil && a.cfg.Filter.Chunks(t.Ordinal) > 0 {
+		if t == nil || t.KeyIndex == o.Name || a.judged(t) {
 			continue // what that changes shows in the stream
 		}
 		if err := a.upToHere(ctx); err != nil {
@@ -108,7 +108,7 @@ func (a *applier) tolerantly(ctx context.Context, t *chunker.Table, what, sql st
 	switch {
 	case err == nil:
 		if err = s.conn.Exec(ctx, restore+"RELEASE SAVEPOINT "+defaultSavepoint); err == nil {
-			return a.note(ctx, t, *t, what)
+			return a.note(ctx, t, Carried{Statement: what, Table: *t})
 		}
 	case ctx.Err() == nil && !again(err) && pg.State(err) != "" && pg.State(err)[:2] != "23":
 		a.cfg.Logger.Warn("a statement is left out: it fails on the target", "table", t.String(), "statement", what, "sqlstate", pg.State(err))

@@ -102,11 +102,6 @@ func (a *applier) branches(t *tree) (told []branch, err error) {
 	return told, nil
 }
 
-// judged reports whether changes of the table are judged by the snapshots of its chunks.
-func (a *applier) judged(t *chunker.Table) bool {
-	return a.cfg.Filter != nil && a.cfg.Filter.Chunks(t.Ordinal) > 0
-}
-
 // below are the leaves under the head on the target: those that are followed, and the others.
 func (a *applier) below(ctx context.Context, head *ddl.State) (followed []*chunker.Table, others []ddl.Name, err error) {
 	rows, err := a.query(ctx, `WITH RECURSIVE tree AS (
@@ -193,7 +188,7 @@ func (a *applier) alterTree(ctx context.Context, t *tree, told []branch, change 
 	}
 	for i := range told {
 		b := &told[i]
-		if err := a.note(ctx, b.was, b.entry, b.says(t, done)); err != nil {
+		if err := a.note(ctx, b.was, Carried{Statement: b.says(t, done), Table: b.entry}); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,8 @@ type Filter interface {
 	Seen(table, chunk int, xid uint32) bool
 	// Chunks is the number of the table's chunks.
 	Chunks(table int) int
+	// Judges reports whether any change of the table may not be due: its rows are being read.
+	Judges(table int) bool
 	// Where is the SQL condition on the table's columns that holds for the chunk's rows;
 	// "" is all rows.
 	Where(table, chunk int) string

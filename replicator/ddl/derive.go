@@ -21,6 +21,7 @@ func (r *Refusal) Error() string { return r.Why + " on table " + r.Table }
 //
 // Defaults are not among it: whether one has changed only the target knows.
 type Change struct {
+	Naming   []string          // statements that give it its name, before all others
 	Actions  []string          // of ALTER TABLE, one a statement
 	Settings map[string]string // of the session, for a cast
 	Kinds    []string          // what it does, for people: no values
@@ -52,6 +53,7 @@ func Derive(plan *chunker.Table, now *State, rewrite *Rewrite) (*Change, error) 
 	d := &deriver{plan: plan, now: now, rewrite: rewrite}
 	d.c.Moved = plan.File != 0 && plan.Above != now.Above
 	d.table()
+	d.named()
 	d.columns()
 	if d.altered {
 		d.mayAlter()
@@ -74,10 +76,6 @@ func (d *deriver) refuse(format string, args ...any) {
 func (d *deriver) table() {
 	p, n := d.plan, d.now
 	switch {
-	case p.Name != n.Name:
-		d.refuse("RENAME TO")
-	case p.Schema != n.Schema:
-		d.refuse("SET SCHEMA")
 	case n.Persistence != "p":
 		d.refuse("SET UNLOGGED")
 	case n.Generated != p.Generated:
@@ -90,6 +88,25 @@ func (d *deriver) table() {
 		d.refuse("ALTER TABLE of a typed table")
 	case d.c.Moved && !n.Part:
 		d.refuse("a statement on what it is a partition of, or inherits from,")
+	}
+}
+
+// named is another name or schema. What stands in a tree of heirs is known by the names of others: a
+// partition that is a leaf may have another name.
+func (d *deriver) named() {
+	p, n := d.plan, d.now
+	name := func(table, action, kind string) {
+		d.c.Naming = append(d.c.Naming, "ALTER TABLE "+table+" "+action)
+		d.c.Kinds = append(d.c.Kinds, kind)
+	}
+	if p.Schema != n.Schema {
+		name(p.Qualified(), "SET SCHEMA "+pg.Ident(n.Schema), "SET SCHEMA "+n.Schema)
+	}
+	if p.Name != n.Name {
+		name(pg.Ident(n.Schema, p.Name), "RENAME TO "+pg.Ident(n.Name), "RENAME TO "+n.Name)
+	}
+	if len(d.c.Naming) > 0 && (n.Tree && n.Parent == nil || n.Part) {
+		d.refuse("%s, in a tree of tables,", d.c.Kinds[0])
 	}
 }
 

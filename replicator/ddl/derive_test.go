@@ -44,7 +44,11 @@ func TestDerive(t *testing.T) {
 		{what: "a trigger beside it", make: func(s *State) { s.Attached, s.Columns = true, s.Columns[:2] }, want: "DROP COLUMN b, which triggers", refused: true},
 		{what: "in a tree", make: func(s *State) { s.Tree, s.Columns = true, s.Columns[:2] }, want: "DROP COLUMN b, in a tree", refused: true},
 		{what: "another key", make: func(s *State) { s.Key = []string{"a"} }, want: "REPLICA IDENTITY", refused: true},
-		{what: "renamed table", make: func(s *State) { s.Name = "u" }, want: "RENAME TO", refused: true},
+		{what: "renamed table", make: func(s *State) { s.Name = "u" }, want: `RENAME TO "u"`},
+		{what: "another schema, name and column", make: func(s *State) { s.Schema, s.Name, s.Columns[1].Name = "g", "u", "x" },
+			want: `SET SCHEMA "g"; ALTER TABLE "g"."t" RENAME TO "u"; RENAME COLUMN "a" TO "x"`},
+		{what: "renamed heir", make: func(s *State) { s.Name, s.Tree = "u", true }, want: "RENAME TO u, in a tree", refused: true},
+		{what: "renamed partition", make: func(s *State) { s.Name, s.Tree, s.Parent = "u", true, &Name{Schema: "h", Name: "r"} }, want: `RENAME TO "u"`},
 	} {
 		s := &State{Schema: "h", Name: "t", Persistence: "p", Identity: "d", Key: []string{"id"}}
 		for _, c := range plan.Columns {
@@ -62,7 +66,7 @@ func TestDerive(t *testing.T) {
 			t.Errorf("%s: %v", tc.what, err)
 			continue
 		}
-		if have := strings.Join(change.Actions, "; "); have != tc.want {
+		if have := strings.ReplaceAll(strings.Join(slices.Concat(change.Naming, change.Actions), "; "), `ALTER TABLE "h"."t" `, ""); have != tc.want {
 			t.Errorf("%s: %s", tc.what, have)
 		}
 	}

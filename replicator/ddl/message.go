@@ -35,9 +35,10 @@ type State struct {
 	Persistence string   `json:"persistence"`
 	Identity    string   `json:"identity"` // relreplident
 	Typed       bool     `json:"typed"`
-	Tree        bool     `json:"tree"`     // it is a part of one, by partitions or by inheritance
-	Attached    bool     `json:"attached"` // triggers, policies or rules may name its columns
-	File        uint32   `json:"file"`     // as chunker.Table has them
+	Tree        bool     `json:"tree"`      // it is a part of one, by partitions or by inheritance
+	Sequences   []string `json:"sequences"` // that its columns own, and that are in its schema
+	Attached    bool     `json:"attached"`  // triggers, policies or rules may name its columns
+	File        uint32   `json:"file"`      // as chunker.Table has them
 	Altered     string   `json:"altered"`
 	Generated   string   `json:"generated"`
 	Above       string   `json:"above"`
@@ -158,7 +159,8 @@ func (m *Message) Tables() []uint32 {
 // Entry is the plan's entry t with the state s in it.
 func (s *State) Entry(t *chunker.Table) chunker.Table {
 	is := *t
-	is.Columns, is.File, is.Altered, is.Above = nil, s.File, s.Altered, s.Above
+	is.Schema, is.Name, is.Columns = s.Schema, s.Name, nil
+	is.File, is.Altered, is.Above = s.File, s.Altered, s.Above
 	for _, c := range s.Columns {
 		is.Columns = append(is.Columns, chunker.Column{
 			Name: c.Name, Type: c.Type, OID: c.OID, Num: c.Num, Array: c.Array, NotNull: c.NotNull, Identity: c.Identity,

@@ -102,8 +102,9 @@ type followBegin struct {
 
 	DDL     bool  `json:"ddl,omitempty"`
 	Carried int64 `json:"carried,omitempty"`
+	Pinned  []int `json:"pinned,omitempty"`
 }
 
 func (f *followBegin) config() target.FollowConfig {
-	return target.FollowConfig{Tables: f.Tables, Chunks: f.Chunks, Until: f.Until, Stop: f.Stop, Skip: f.Skip, DDL: f.DDL, Carried: f.Carried}
+	return target.FollowConfig{Tables: f.Tables, Chunks: f.Chunks, Until: f.Until, Stop: f.Stop, Skip: f.Skip, DDL: f.DDL, Carried: f.Carried, Pinned: f.Pinned}
 }

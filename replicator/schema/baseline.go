@@ -6,6 +6,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"replicator/replicator/ddl"
+	"replicator/replicator/pg"
 )
 
 // Baseline is a schema as it was dumped, by object: enough to tell later what was made, changed or
@@ -21,8 +24,9 @@ type Known struct {
 	Digest   string `json:"d"`
 }
 
-// NewBaseline is the baseline of a dump.
-func NewBaseline(entries []Entry) Baseline {
+// NewBaseline is the baseline of a dump. spelled gives its SQL the names that relations had in the one that
+// it is held against.
+func NewBaseline(entries []Entry, spelled func(sql string) string) Baseline {
 	byID := make(map[int]*Entry, len(entries))
 	said := make(map[string]string, len(entries))
 	b := make(Baseline, len(entries))
@@ -37,7 +41,7 @@ func NewBaseline(entries []Entry) Baseline {
 			k.Name += " of " + e.Owner
 			key += " of " + e.Owner
 		}
-		said[key] += normal(e)
+		said[key] += spelled(normal(e))
 		sum := sha256.Sum256([]byte(said[key]))
 		k.Digest = hex.EncodeToString(sum[:8])
 		b[key] = k
@@ -114,6 +118,39 @@ func (b Baseline) Take(part Baseline, gone []string) {
 	}
 	maps.DeleteFunc(b, func(_ string, k Known) bool { return again[k.Relation] })
 	maps.Copy(b, part)
+}
+
+// Rename has a relation, and all that is a part of it, be known by another name.
+func (b Baseline) Rename(was, is ddl.Name) {
+	renamed := Baseline{}
+	for key, k := range b {
+		if k.Relation != was.String() {
+			continue
+		}
+		delete(b, key)
+		if tag, ok := strings.CutPrefix(k.Name, was.Schema+"."); ok {
+			k.Name = is.Schema + "." + retag(tag, was.Name, is.Name)
+		}
+		k.Relation = is.String()
+		renamed[k.Kind+" "+k.Name] = k
+	}
+	maps.Copy(b, renamed)
+}
+
+// retag gives a table's new name to the tag of something that is a part of it.
+func retag(tag, was, is string) string {
+	if rest, ok := strings.CutPrefix(tag, was); ok && (rest == "" || rest[0] == ' ') {
+		return is + rest
+	}
+	words := tokens(tag) // of a comment or a grant: the last one is the table or its column, quoted
+	last := &words[len(words)-1]
+	if name, end := identAt(*last, 0); name == was {
+		if strings.HasPrefix(*last, `"`) {
+			is = pg.Ident(is)
+		}
+		*last = is + (*last)[end:]
+	}
+	return strings.Join(words, " ")
 }
 
 // Since names what is not as it was. Relations that are made since come with all that is theirs: those

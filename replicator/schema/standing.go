@@ -14,6 +14,20 @@ import (
 // MayStand lets every step find that what it makes stands already, as in a restored backup: what stands
 // must be what the source has, see [Standing].
 func (w *Work) MayStand() {
+	w.each(func(s *Step) { s.MayStand = true })
+}
+
+// Apart gives the steps IDs of their own, but for schemas: what they make may have the name of something
+// that was planned, and is gone or called otherwise.
+func (w *Work) Apart() {
+	w.each(func(s *Step) {
+		if s.Kind != "SCHEMA" {
+			s.ID = "late " + s.ID
+		}
+	})
+}
+
+func (w *Work) each(do func(*Step)) {
 	lists := [][]Step{w.Pre, w.Constraints, w.Foreign, w.Validate, w.Finish}
 	for _, byTable := range []map[int][]Step{w.Table, w.Unique, w.Late} {
 		for _, steps := range byTable {
@@ -22,7 +36,7 @@ func (w *Work) MayStand() {
 	}
 	for _, steps := range lists {
 		for i := range steps {
-			steps[i].MayStand = true
+			do(&steps[i])
 		}
 	}
 }
@@ -207,20 +221,22 @@ func Unequal(source, target []Definition) []string {
 	return out
 }
 
-// Compared are the indexes that Unequal judges, and the enums that are the same on both sides, by the
-// names that the items of a [Baseline] have.
+// Compared are the indexes that Unequal judges, and the enums and views that are the same on both sides, by
+// the names that the items of a [Baseline] have.
 func Compared(source, target []Definition) map[string]bool {
 	names := map[string]bool{}
-	enums := map[string]string{}
+	texts := map[string]string{}
 	for _, d := range slices.Concat(source, target) {
 		name := strings.ReplaceAll(d.Name, `"`, "")
-		switch {
+		switch key := d.Kind + " " + name; {
 		case d.Kind == "index":
-			names["index "+name], names["index attach "+name] = true, true
-		case d.Kind == "enum" && enums[name] == d.Text:
+			names[key], names["index attach "+name] = true, true
+		case d.Kind == "enum" && texts[key] == d.Text:
 			names["type "+name] = true
-		case d.Kind == "enum":
-			enums[name] = d.Text
+		case d.Kind == "view" && texts[key] == d.Text:
+			names["view "+name], names["materialized view "+name] = true, true
+		default:
+			texts[key] = d.Text
 		}
 	}
 	return names

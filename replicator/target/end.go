@@ -134,5 +134,6 @@ type FollowConfig struct {
 	// DDL has statements carried, see apply.Config; Carried is the number of the last one that is in Tables.
 	DDL     bool
 	Carried int64
+	Pinned  []int
 	Report  func(apply.Progress)
 }

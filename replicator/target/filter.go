@@ -52,6 +52,8 @@ func (f *filter) Chunks(table int) int {
 	return f.covers[table].Chunks()
 }
 
+func (f *filter) Judges(table int) bool { return f.covers[table] != nil }
+
 func (f *filter) Where(table, chunk int) string {
 	if f.covers[table] == nil {
 		return ""

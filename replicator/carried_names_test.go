@@ -1,0 +1,119 @@
+package replicator_test
+
+import (
+	"strings"
+	"testing"
+
+	"replicator/bench/cluster"
+	"replicator/replicator"
+	"replicator/replicator/ddl"
+	"replicator/replicator/fault"
+	"replicator/replicator/status"
+)
+
+// namesSchema has all that hangs on a table by its name: sequences, views, comments, rights, and what waits
+// for the fence.
+const namesSchema = `
+CREATE SCHEMA h; CREATE SCHEMA "H 2";
+CREATE TABLE h.patient (id bigserial PRIMARY KEY, no int GENERATED ALWAYS AS IDENTITY, name text DEFAULT 'none' CHECK (name <> ''));
+CREATE TABLE h.visit (id int PRIMARY KEY, patient bigint REFERENCES h.patient, note text);
+CREATE INDEX patient_name ON h.patient (name); CREATE STATISTICS h.both ON id, name FROM h.patient;
+CREATE VIEW h.names AS SELECT patient.name FROM h.patient WHERE patient.id > 3;
+CREATE MATERIALIZED VIEW h.many AS SELECT v.note, p.name FROM h.visit v JOIN h.patient p ON p.id = v.patient;
+COMMENT ON TABLE h.patient IS 'who'; COMMENT ON COLUMN h.patient.name IS 'whose'; COMMENT ON CONSTRAINT patient_pkey ON h.patient IS 'one';
+GRANT SELECT ON h.patient TO ward; GRANT UPDATE (note) ON h.visit TO ward; GRANT USAGE ON SEQUENCE h.patient_id_seq TO ward;
+CREATE FUNCTION h.patient() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TRIGGER visited BEFORE UPDATE ON h.patient FOR EACH ROW WHEN (old.name IS DISTINCT FROM new.name) EXECUTE FUNCTION h.patient();
+ALTER TABLE h.patient ENABLE ALWAYS TRIGGER visited; COMMENT ON TRIGGER visited ON h.patient IS 'when';
+CREATE TABLE h.left (id int PRIMARY KEY, v text); CREATE TABLE h.right (id int PRIMARY KEY, v text);
+CREATE TABLE h.ruled (id int PRIMARY KEY); CREATE RULE r AS ON DELETE TO h.ruled WHERE old.id < 0 DO INSTEAD NOTHING;
+CREATE TABLE h.log (at date, id int, PRIMARY KEY (at, id)) PARTITION BY RANGE (at);
+CREATE TABLE h.log_1 PARTITION OF h.log FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+CREATE TABLE h.log_2 PARTITION OF h.log FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+INSERT INTO h.patient (name) SELECT 'CANARY-7f3a9 ' || i FROM generate_series(1, 300) i;
+INSERT INTO h.visit SELECT i, i, 'CANARY-7f3a9' FROM generate_series(1, 300) i;
+INSERT INTO h.left SELECT i, 'l' FROM generate_series(1, 200) i; INSERT INTO h.right SELECT i, 'r' FROM generate_series(1, 100) i;
+INSERT INTO h.log SELECT date '2026-01-01' + i % 59, i FROM generate_series(1, 300) i;
+INSERT INTO h.ruled SELECT generate_series(1, 10);
+`
+
+// namesStatements are run one after the other; a transaction has rows before, between and after.
+var namesStatements = []string{
+	"ALTER TABLE h.patient RENAME TO person",
+	"INSERT INTO h.person (name) SELECT 'CANARY-7f3a9' FROM generate_series(1, 20)",
+	"BEGIN; UPDATE h.left SET v = 'a'; ALTER TABLE h.left RENAME TO tmp; ALTER TABLE h.right RENAME TO \"left\"; DELETE FROM h.left WHERE id % 3 = 0; ALTER TABLE h.tmp RENAME TO \"right\"; UPDATE h.right SET v = 'c' WHERE id % 2 = 0; COMMIT",
+	"BEGIN; UPDATE h.person SET name = 'x' WHERE id = 9; SAVEPOINT s; ALTER TABLE h.person RENAME TO never; UPDATE h.never SET name = 'n'; ROLLBACK TO s; UPDATE h.person SET name = 'y' WHERE id = 10; COMMIT",
+	"ALTER TABLE h.person SET SCHEMA \"H 2\"",
+	"ALTER TABLE \"H 2\".person RENAME TO \"Per son\"",
+	"UPDATE \"H 2\".\"Per son\" SET name = 'CANARY-7f3a9' WHERE id % 5 = 0; INSERT INTO \"H 2\".\"Per son\" (name) VALUES ('z')",
+	"ALTER TABLE \"H 2\".\"Per son\" ADD COLUMN ward text DEFAULT 'w'",
+	"ALTER TABLE h.log_1 RENAME TO log_january; UPDATE h.log SET at = '2026-01-05' WHERE id % 10 = 3",
+	"ALTER TABLE h.visit SET SCHEMA \"H 2\"; INSERT INTO \"H 2\".visit VALUES (1000, 5, 'n')",
+	"CREATE TABLE h.patient (id int PRIMARY KEY, other text); INSERT INTO h.patient VALUES (1, 'CANARY-7f3a9')", // another one, under a name that is free
+}
+
+// TestTablesAreRenamed gives tables other names and schemas while rows are written, near and far, and opens
+// the target: all that hangs on them is as on the source, and nothing has to be acknowledged.
+func TestTablesAreRenamed(t *testing.T) {
+	for name, far := range map[string]bool{"near": false, "far": true} {
+		t.Run(name, func(t *testing.T) {
+			p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), namesSchema)
+			if far {
+				p.far()
+			}
+			e := startEngine(t, orders{Options: p.o})
+			e.mustReach(p.o.Dir, status.Following)
+			for _, s := range namesStatements {
+				p.exec(p.source, s)
+			}
+			p.mustCatchup()
+			<-e.gone
+			p.compare()
+			p.dropTells()
+			p.compareSchema()
+		})
+	}
+}
+
+// dropTells takes the event triggers from the source, which no dump of it should have.
+func (p *pair) dropTells() {
+	p.t.Helper()
+	for _, s := range ddl.Remove() {
+		p.exec(p.source, s)
+	}
+}
+
+// TestNamesThatStay stops at a new name of a table that a rule at the fence has in its text, at one with heirs, and at a
+// schema that the target does not have; once that is there the same job goes on.
+func TestNamesThatStay(t *testing.T) {
+	p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), namesSchema+"CREATE TABLE h.heir () INHERITS (h.left);")
+	stops := func(sql, table string) {
+		t.Helper()
+		e := startEngine(t, orders{Options: p.o})
+		e.mustReach(p.o.Dir, status.Following)
+		p.exec(p.source, sql)
+		if <-e.gone; e.code != int(fault.Preflight) || !strings.Contains(e.out.String(), table) {
+			t.Fatalf("%s: engine ended with %d:\n%s", sql, e.code, e.out)
+		}
+	}
+	stops("ALTER TABLE h.ruled RENAME TO unruly", "RENAME TO unruly, which rules or policies that are made at the fence name, on table h.ruled")
+	p.mustResync("h.ruled")
+	stops("ALTER TABLE h.left RENAME TO parent", "RENAME TO parent, in a tree of tables, on table h.left")
+	p.mustResync("h.left")
+	stops("INSERT INTO h.right VALUES (1000, 'x'); CREATE SCHEMA fresh; ALTER TABLE h.right SET SCHEMA fresh; INSERT INTO fresh.right VALUES (1001, 'x')", "SET SCHEMA fresh on table h.right fails on the target")
+	p.exec(p.target, "CREATE SCHEMA fresh")
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	p.exec(p.source, "ALTER TABLE h.patient RENAME TO person; INSERT INTO h.person (name) VALUES ('x')")
+	e.terminate()            // before or after it is carried
+	p.mustResync("h.person") // under the new name
+	e = startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	p.exec(p.source, "ALTER TABLE h.person RENAME TO somebody; UPDATE h.somebody SET name = 'z' WHERE id = 7")
+	_, err := p.catchup(replicator.CatchupOptions{Acknowledge: "all"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-e.gone
+	p.compare()
+}
