@@ -61,7 +61,8 @@ var nastyWrites = []string{
 	"INSERT INTO emr.person VALUES (@, 1, 1)", "UPDATE emr.person SET boss = id WHERE id > 1 AND id % 5 = # % 5", "DELETE FROM emr.person WHERE id = @ - #",
 	"INSERT INTO emr.ident VALUES (@, @, @)", "UPDATE emr.ident SET b = -b WHERE b > 2", "INSERT INTO emr.ident_full VALUES (@, 'x')", "UPDATE emr.ident_full SET b = NULL WHERE a = @ - #",
 	"INSERT INTO emr.deferred_key VALUES (@)", "INSERT INTO emr.nothing DEFAULT VALUES", "INSERT INTO emr.room_use VALUES (@, '[2026-01-01,2026-01-02)', #)", "INSERT INTO \"Ward \"\"3\"\"\".bed VALUES (@)",
-	"INSERT INTO emr.second VALUES (@, 10)", "INSERT INTO public.in_public VALUES (@, @)", "UPDATE public.in_public SET b = b + 1 WHERE a = @ - #",
+	"INSERT INTO emr.second VALUES (@, 10)", "INSERT INTO public.in_public VALUES (@, @)",
+	"UPDATE emr.broken_dose SET n = @ WHERE id = 1", "INSERT INTO emr.broken VALUES (@, 1)", "INSERT INTO emr.broken_late VALUES (@)", "INSERT INTO emr.whole VALUES (@, 1)", "UPDATE public.in_public SET b = b + 1 WHERE a = @ - #",
 }
 
 // TestOddDatabase moves a database of odd objects, made at random, while its users go on writing, and

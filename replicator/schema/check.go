@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"replicator/replicator/pg"
 )
@@ -85,14 +86,22 @@ func (p *planner) checks() {
 	}
 }
 
-// checkRank is the place of a check that pg_dump adds by itself because it is not valid.
-func (p *planner) checkRank(e *Entry) rank {
-	for i := range p.facts.Checks {
-		if p.facts.Checks[i].Constraint == e.OID {
-			return inFinish
+// check places one that pg_dump adds by itself: because its function needs the table, or because it is not
+// valid. Rows that the source holds may break that one, of a table or of a domain, until all are written.
+func (p *planner) check(e *Entry) {
+	k := p.facts.Constraints[e.OID]
+	switch {
+	case slices.ContainsFunc(p.facts.Checks, func(c Check) bool { return c.Validated && c.Constraint == e.OID }):
+		p.rank[e.ID] = inFinish // checks brings it
+	case k.Validated:
+		p.list(e, p.after(e, inConstraints))
+	default:
+		p.list(e, p.after(e, inFinish))
+		if k.Inherited { // cannot be dropped before the one above
+			s := &p.lists[inFinish][p.within[e.ID]]
+			s.Undo, s.Tolerate = again, append(s.Tolerate, duplicateObject)
 		}
 	}
-	return inConstraints
 }
 
 // tag is what pg_dump calls a comment on the constraint.

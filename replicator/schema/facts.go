@@ -39,6 +39,7 @@ type Constraint struct {
 	Deferrable bool   `json:"deferrable,omitempty"`
 	Deferred   bool   `json:"deferred,omitempty"`
 	Validated  bool   `json:"validated"`
+	Inherited  bool   `json:"inherited,omitempty"` // a table above has it too
 	Definition string `json:"definition,omitempty"`
 }
 
@@ -90,7 +91,7 @@ func (f *Facts) readIndexes(ctx context.Context, conn *pg.Conn, oids string) err
 
 func (f *Facts) readConstraints(ctx context.Context, conn *pg.Conn, oids string) error {
 	rows, err := conn.Query(ctx, `SELECT k.oid, k.conrelid, k.confrelid, k.contype, k.conname,
-			k.condeferrable, k.condeferred, k.convalidated,
+			k.condeferrable, k.condeferred, k.convalidated, k.coninhcount > 0,
 			CASE WHEN k.contype IN ('p', 'u') AND i.indisunique AND NOT i.indisexclusion AND t.relkind = 'r'
 				THEN pg_get_indexdef(k.conindid) END
 		FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid LEFT JOIN pg_index i ON i.indexrelid = k.conindid
@@ -103,7 +104,7 @@ func (f *Facts) readConstraints(ctx context.Context, conn *pg.Conn, oids string)
 	for _, r := range rows {
 		f.Constraints[oid(r[0])] = Constraint{
 			Table: oid(r[1]), Refers: oid(r[2]), Kind: r[3], Name: r[4],
-			Deferrable: r[5] == "t", Deferred: r[6] == "t", Validated: r[7] == "t", Definition: r[8],
+			Deferrable: r[5] == "t", Deferred: r[6] == "t", Validated: r[7] == "t", Inherited: r[8] == "t", Definition: r[9],
 		}
 	}
 	return nil

@@ -117,7 +117,7 @@ func (p *planner) place(e *Entry) error {
 	case "INDEX ATTACH":
 		p.attachIndex(e)
 	case "CHECK CONSTRAINT":
-		p.list(e, p.after(e, p.checkRank(e)))
+		p.check(e)
 	case "RULE":
 		p.rule(e)
 	case "TABLE ATTACH":

@@ -56,7 +56,7 @@ func TestPlanStages(t *testing.T) {
 		"INDEX emr.obs_patient":                                  "constraints",
 		"INDEX emr.obs 2026 red_patient_idx":                     "table",
 		"INDEX emr.obs_red_only":                                 "table",
-		"CHECK CONSTRAINT emr.team team_check":                   "constraints",
+		"CHECK CONSTRAINT emr.team team_check":                   "finish",
 		"FK CONSTRAINT emr.team team_lead":                       "foreign",
 		"VALIDATE emr.team team_lead":                            "validate",
 		`COMMENT emr.CONSTRAINT "team_lead" ON "team"`:           "foreign",

@@ -199,6 +199,27 @@ CREATE TABLE aa_heir () INHERITS (aa_parent);
 CREATE TABLE aa_both (id int, CONSTRAINT heir_known CHECK (known(id)), CONSTRAINT own_known CHECK (known(id)) NO INHERIT);
 ALTER TABLE aa_both INHERIT aa_parent;
 
+-- rows that break what holds from now on: of a table, one without key, a child that keeps to it, a domain
+CREATE TABLE broken (id int PRIMARY KEY, n int);
+CREATE TABLE broken_late (n int);
+CREATE TABLE broken_heir () INHERITS (broken_late);
+INSERT INTO broken VALUES (1, -1), (2, 2); INSERT INTO broken_late VALUES (-1);
+ALTER TABLE broken ADD CONSTRAINT no_more CHECK (n > 0) NOT VALID;
+COMMENT ON CONSTRAINT no_more ON broken IS 'one is left';
+ALTER TABLE broken_heir ADD CONSTRAINT none CHECK (n > 0);
+ALTER TABLE broken_late ADD CONSTRAINT none CHECK (n > 0) NOT VALID, ADD CONSTRAINT few CHECK (n > 1) NOT VALID;
+CREATE DOMAIN dosage AS int;
+CREATE TABLE broken_dose (id int PRIMARY KEY, was dosage, n int);
+INSERT INTO broken_dose VALUES (1, -1, 1), (2, 2, 2);
+ALTER DOMAIN dosage ADD CONSTRAINT no_more CHECK (VALUE > 0) NOT VALID;
+
+-- a check whose function needs the table
+CREATE TABLE whole (id int PRIMARY KEY, n int);
+CREATE FUNCTION sound(whole) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1.n > 0';
+ALTER TABLE whole ADD CONSTRAINT is_sound CHECK (sound(whole)), ADD CONSTRAINT is_sounder CHECK (sound(whole)) NOT VALID;
+COMMENT ON CONSTRAINT is_sound ON whole IS 'in a circle';
+INSERT INTO whole VALUES (1, 1);
+
 -- sequences
 CREATE SEQUENCE free AS smallint START 5 MINVALUE -10 CYCLE CACHE 3;
 COMMENT ON SEQUENCE free IS 'numbers';
