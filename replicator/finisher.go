@@ -108,7 +108,11 @@ func (f *finisher) Audit(ctx context.Context) (who []string, err error) {
 
 func (f *finisher) Sequences(ctx context.Context, rehearsal bool) (n int, err error) {
 	err = f.onSource(ctx, "sequences", func(c *pg.Conn) error {
-		seqs, err := schema.SequenceValues(ctx, c, f.rec.Select)
+		there, err := f.end.Facts(ctx)
+		if err != nil {
+			return err
+		}
+		seqs, err := schema.SequenceValues(ctx, c, f.rec.Select, there.Site.Database.Version)
 		if err != nil {
 			return err
 		}
@@ -138,7 +142,18 @@ func (f *finisher) Finish(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%d steps", len(steps)), nil
+	detail := fmt.Sprintf("%d steps", len(steps))
+	there, err := f.end.Facts(ctx)
+	if err != nil {
+		return "", err
+	}
+	left := slices.DeleteFunc(there.LeftOut, func(i schema.Item) bool {
+		return !slices.ContainsFunc(steps, func(s schema.Step) bool { return s.ID == i.Name })
+	})
+	if len(left) > 0 {
+		detail += "; not made on the target: " + schema.Few(left)
+	}
+	return detail, nil
 }
 
 // asFilled leaves out the filling of materialized views that have been emptied on the source since the plan.

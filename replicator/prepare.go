@@ -137,11 +137,22 @@ func (j *job) planSchema(ctx context.Context, file string, sel schema.Selection,
 		return nil, err
 	}
 	defer conn.Close()
-	facts, err := schema.ReadFacts(ctx, conn, sel)
+	facts, err := j.facts(ctx, conn, sel)
 	if err != nil {
 		return nil, err
 	}
 	return schema.Plan(entries, tables, facts)
+}
+
+// facts are what the plan of the schema must know of both sides.
+func (j *job) facts(ctx context.Context, conn *pg.Conn, sel schema.Selection) (*schema.Facts, error) {
+	facts, err := schema.ReadFacts(ctx, conn, sel)
+	if err != nil {
+		return nil, err
+	}
+	there, err := j.end.Facts(ctx)
+	facts.Target = there.Site.Database.Version
+	return facts, err
 }
 
 // dumpSchema dumps the schema of what sel means. The dump is kept for whoever wants to look at it, but

@@ -214,7 +214,7 @@ func (p *replan) order(ctx context.Context) error {
 		}
 	}
 	p.entries = entries
-	facts, err := schema.ReadFacts(ctx, p.conn, schema.Only(tables, also))
+	facts, err := p.facts(ctx, p.conn, schema.Only(tables, also))
 	if err != nil {
 		return err
 	}

@@ -97,8 +97,9 @@ func (p *planner) check(e *Entry) {
 		p.list(e, p.after(e, inConstraints))
 	default:
 		p.list(e, p.after(e, inFinish))
+		s := &p.lists[p.rank[e.ID]][p.within[e.ID]]
+		s.Undo = undoConstraint(statements(e.SQL)[0])
 		if k.Inherited { // cannot be dropped before the one above
-			s := &p.lists[inFinish][p.within[e.ID]]
 			s.Undo, s.Tolerate = again, append(s.Tolerate, duplicateObject)
 		}
 	}

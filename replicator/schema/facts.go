@@ -15,9 +15,12 @@ type Facts struct {
 	Partitioned       map[uint32]string     `json:"partitioned"` // partitioned tables, and their names
 	MaterializedViews []MaterializedView    `json:"materialized_views"`
 	Always            []AlwaysColumn        `json:"always"`
-	Schemas           map[string]Namespace  `json:"schemas"`     // by name
-	Checks            []Check               `json:"checks"`      // that call functions
-	SearchPath        string                `json:"search_path"` // of the role on the source
+	Schemas           map[string]Namespace  `json:"schemas"`                   // by name
+	Checks            []Check               `json:"checks"`                    // that call functions
+	SearchPath        string                `json:"search_path"`               // of the role on the source
+	LeafIdentities    map[uint32]bool       `json:"leaf_identities,omitempty"` // sequences of identity columns that partitions have of their own, by OID
+	IdentityTypes     map[uint32]string     `json:"identity_types,omitempty"`  // what gives an identity column's sequence a type that is not the column's, by the sequence's OID
+	Target            int                   `json:"target,omitempty"`          // server_version_num of the target, 0 if nobody knows
 
 	mighty map[objectKey]bool // only a superuser can make them
 }
@@ -43,13 +46,6 @@ type Constraint struct {
 	Definition string `json:"definition,omitempty"`
 }
 
-// AlwaysColumn is an identity column that takes no value from outside but by COPY.
-type AlwaysColumn struct {
-	Relation
-	Column    string `json:"column"`
-	Inherited bool   `json:"inherited,omitempty"` // its partitioned table has it too, and rules it from 17 on
-}
-
 // Namespace is a schema, which a dump of chosen tables leaves out. Rights is the SQL that grants them,
 // and its comment.
 type Namespace struct {
@@ -65,7 +61,7 @@ func ReadFacts(ctx context.Context, conn *pg.Conn, sel Selection) (*Facts, error
 	}
 	f := &Facts{}
 	for _, step := range []func(context.Context, *pg.Conn, string) error{
-		f.readIndexes, f.readConstraints, f.readPartitions, f.readAlways, f.readSchemas, f.readChecks, f.readMighty,
+		f.readIndexes, f.readConstraints, f.readPartitions, f.readIdentities, f.readSchemas, f.readChecks, f.readMighty,
 	} {
 		if err := step(ctx, conn, oids); err != nil {
 			return nil, err
@@ -95,7 +91,7 @@ func (f *Facts) readConstraints(ctx context.Context, conn *pg.Conn, oids string)
 			CASE WHEN k.contype IN ('p', 'u') AND i.indisunique AND NOT i.indisexclusion AND t.relkind = 'r'
 				THEN pg_get_indexdef(k.conindid) END
 		FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid LEFT JOIN pg_index i ON i.indexrelid = k.conindid
-		WHERE k.conparentid = 0 AND k.contype <> 'n' AND k.conrelid = ANY ($1::oid[])
+		WHERE k.conparentid = 0 AND (k.contype <> 'n' OR NOT k.convalidated) AND k.conrelid = ANY ($1::oid[])
 			OR k.contype IN ('p', 'u', 'x') AND k.conrelid = ANY ($1::oid[])`, oids)
 	if err != nil {
 		return fmt.Errorf("list constraints: %w", err)
@@ -127,23 +123,6 @@ func (f *Facts) readPartitions(ctx context.Context, conn *pg.Conn, _ string) err
 		if parent := oid(r[3]); parent != 0 {
 			f.Parents[oid(r[0])] = parent
 		}
-	}
-	return nil
-}
-
-func (f *Facts) readAlways(ctx context.Context, conn *pg.Conn, oids string) error {
-	rows, err := conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, r.rolname, a.attname,
-			EXISTS (SELECT FROM pg_inherits i JOIN pg_attribute p ON p.attrelid = i.inhparent
-				WHERE i.inhrelid = c.oid AND c.relispartition AND p.attname = a.attname AND p.attidentity <> '')
-		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-			JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
-		WHERE a.attidentity = 'a' AND NOT a.attisdropped AND c.relkind IN ('r', 'p') AND c.oid = ANY ($1::oid[])
-		ORDER BY n.nspname, c.relname, a.attnum`, oids)
-	if err != nil {
-		return fmt.Errorf("list identity columns: %w", err)
-	}
-	for _, r := range rows {
-		f.Always = append(f.Always, AlwaysColumn{Relation: relation(r), Column: r[4], Inherited: r[5] == "t"})
 	}
 	return nil
 }

@@ -59,6 +59,11 @@ func (l *Losses) bothSides(ctx context.Context, conn *pg.Conn, oids string) ([]I
 		return nil, err
 	}
 	items, err := collationItems(ctx, conn, oids, src, l.Target)
+	if err != nil {
+		return nil, err
+	}
+	leaves, err := identityItems(ctx, conn, oids, l.Target)
+	items = append(items, leaves...)
 	if err != nil || !l.Select.IsZero() {
 		return items, err // as with pg_dump, a selection has no say in the database itself
 	}
@@ -115,6 +120,10 @@ var leftOut = []omission{
 		do: "drop it on the source, or build it on the target when that is open",
 		sql: `SELECT n.nspname || '.' || c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE NOT i.indisvalid AND c.relkind = 'i' AND i.indrelid = ANY ($1::oid[])`},
+	{kind: "rule", why: "renamed to _RETURN, which a server takes for a view's", loss: true,
+		do: "give it another name on the source: ALTER RULE ... RENAME TO ...",
+		sql: `SELECT n.nspname || '.' || c.relname || '._RETURN' FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE r.rulename = '_RETURN' AND r.ev_type <> '1' AND c.oid = ANY ($1::oid[])`},
 	{kind: "subscription", why: "not made on the target: what it receives goes on to reach the source only", loss: true, whole: true,
 		do:  "decide who receives after the move, and from where",
 		sql: `SELECT subname FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`},

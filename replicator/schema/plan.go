@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"replicator/chunker"
-	"replicator/replicator/pg"
 )
 
 // rank is a place in the order of work. An entry never runs at a lower rank than what it depends
@@ -58,7 +57,8 @@ type planner struct {
 	shared map[[2]string]map[string]string
 	mighty map[int]bool // entries that only a superuser can make, by ID; lacks are those and what needs them
 	lacks  map[int]bool
-	late   bool // no table has rows before the fence, as with tables made after the plan
+	ruled  map[int]bool // identity columns of partitions that the table above rules on the target, by ID
+	late   bool         // no table has rows before the fence, as with tables made after the plan
 
 	lists [ranks][]Step
 	byTab map[rank]map[int][]Step // inTable, inUnique, inLate
@@ -72,7 +72,7 @@ func newPlanner(entries []Entry, tables []chunker.Table, facts *Facts) *planner 
 		entry: map[int]*Entry{}, rank: map[int]rank{}, ids: map[string]int{}, dumped: map[uint32]bool{}, within: map[int]int{},
 		said: map[[2]string]string{}, shared: map[[2]string]map[string]string{},
 		byTab: map[rank]map[int][]Step{inTable: {}, inUnique: {}, inLate: {}},
-		early: map[int][]Step{}, mighty: map[int]bool{}, lacks: map[int]bool{},
+		early: map[int][]Step{}, mighty: map[int]bool{}, lacks: map[int]bool{}, ruled: map[int]bool{},
 	}
 	for i := range entries {
 		e := &entries[i]
@@ -96,6 +96,7 @@ func newPlanner(entries []Entry, tables []chunker.Table, facts *Facts) *planner 
 		}
 	}
 	p.withoutSuperuser(entries)
+	p.ruledFromAbove(entries)
 	p.schemas(entries)
 	p.grantsFirst(entries)
 	return p
@@ -105,6 +106,10 @@ var errNotFound = errors.New("what it is about is not in the catalog that was re
 
 // place gives an entry its stage.
 func (p *planner) place(e *Entry) error {
+	if p.ruled[e.ID] {
+		p.rank[e.ID] = inPre
+		return nil
+	}
 	switch e.Type {
 	case "PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA", "SUBSCRIPTION", "SUBSCRIPTION TABLE":
 		p.rank[e.ID] = inPre // Dump asks for none; the manifest names them
@@ -235,28 +240,6 @@ func (p *planner) work() *Work {
 		Finish:      slices.Concat(p.lists[inFinish], p.lists[inRefresh], p.lists[inFunctions], p.lists[inEvents]),
 		Notes:       p.notes,
 	}
-}
-
-// identities opens identity columns that take no values, for the time in which changes are
-// applied, and closes them again. From 17 on a partition has its root's and refuses to be asked.
-func (p *planner) identities() {
-	var back []Step
-	for _, c := range p.facts.Always {
-		if !p.dumped[c.OID] {
-			continue
-		}
-		alter := "ALTER TABLE " + c.Qualified() + " ALTER COLUMN " + pg.Ident(c.Column) + " SET GENERATED "
-		s := Step{Kind: KindIdentity, Name: c.String() + "." + c.Column, Table: c.String(), Owner: c.Owner}
-		if c.Inherited {
-			s.Tolerate = []string{invalidTable}
-		}
-		open, closed := s, s
-		open.ID, open.SQL = p.id("IDENTITY BY DEFAULT", s.Name), alter+"BY DEFAULT;"
-		closed.ID, closed.SQL, closed.Undo = p.id("IDENTITY ALWAYS", s.Name), alter+"ALWAYS;", open.SQL
-		p.lists[inPre] = append(p.lists[inPre], open)
-		back = append(back, closed)
-	}
-	p.lists[inFinish] = append(back, p.lists[inFinish]...)
 }
 
 // refreshes fills the materialized views that are filled on the source, then come their indexes.

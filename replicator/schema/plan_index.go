@@ -58,12 +58,14 @@ func (p *planner) first(e *Entry, t *chunker.Table, s Step) {
 	list[0], list[last] = list[last], list[0]
 }
 
-// constraint places a primary key, unique or exclusion constraint. The index of the first two is
-// made by itself, and the constraint takes it over once all rows are consistent.
+// constraint places a primary key, unique or exclusion constraint, and from 18 on NOT NULL NOT VALID. The
+// index of the first two is made by itself, and the constraint takes it over once all rows are consistent.
 func (p *planner) constraint(e *Entry) error {
 	k, known := p.facts.Constraints[e.OID]
 	t := p.tables[k.Table]
 	switch {
+	case k.Kind == "n":
+		p.check(e)
 	case !known || t == nil: // of a partitioned table, or of one that is not in the plan
 		p.list(e, p.after(e, inConstraints))
 	case t.Late():

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -32,7 +33,11 @@ func (p *planner) object(e *Entry) {
 	if strings.TrimSpace(e.SQL) == "" {
 		p.rank[e.ID] = inPre // a header alone, such as that of public
 	} else {
-		p.list(e, p.after(e, inPre), tolerate...)
+		r := p.after(e, inPre)
+		p.list(e, r, tolerate...)
+		if typ := p.facts.IdentityTypes[e.OID]; typ != "" && e.Type == "SEQUENCE" {
+			p.lists[r][p.within[e.ID]].SQL += "\n\n" + typ
+		}
 	}
 	p.lists[inPre] = append(p.lists[inPre], p.early[e.ID]...)
 	delete(p.early, e.ID)
@@ -94,13 +99,19 @@ func (p *planner) attachIndex(e *Entry) {
 	p.list(e, p.after(e, inConstraints))
 }
 
+var onSelect = regexp.MustCompile(`^CREATE (OR REPLACE )?RULE "_RETURN" AS\s+ON SELECT `)
+
 // rule places rules: they wait for the window, but for the views that pg_dump makes late.
 func (p *planner) rule(e *Entry) {
-	if strings.HasPrefix(e.SQL, "CREATE OR REPLACE VIEW ") || strings.HasSuffix(e.Name, " _RETURN") {
+	view := strings.HasSuffix(e.Name, " _RETURN")
+	switch {
+	case strings.HasPrefix(e.SQL, "CREATE OR REPLACE VIEW ") || view && onSelect.MatchString(e.SQL):
 		p.list(e, p.after(e, inConstraints))
-		return
+	case view: // a rule can be given that name, and then not be made with it
+		p.list(e, p.after(e, inFinish), "42P17")
+	default:
+		p.list(e, p.after(e, inFinish))
 	}
-	p.list(e, p.after(e, inFinish))
 }
 
 func (p *planner) eventTrigger(e *Entry) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"replicator/chunker"
 	"replicator/replicator/schema"
 )
 
@@ -147,7 +148,7 @@ func TestPlanOfSome(t *testing.T) {
 	for i := range tables {
 		tables[i].Identity = "none"
 	}
-	work = planOf(t, source, schema.Only(tables, nil), tables)
+	work = planOf(t, source, schema.Only(tables, nil), tables, 15)
 	if n := len(work.Table) + len(work.Unique) + len(work.Constraints) + len(work.Foreign) + len(work.Validate); n != 0 {
 		t.Errorf("%d steps of late tables are not at the fence", n)
 	}
@@ -158,5 +159,26 @@ func TestPlanOfSome(t *testing.T) {
 	check(t, err)
 	if len(diffs) != 0 {
 		t.Errorf("differences: %v", diffs)
+	}
+}
+
+// TestPlanOfNewer has what pg_dump says from 18 on, and what no dump can bring back.
+func TestPlanOfNewer(t *testing.T) {
+	const notNull, rule = `ALTER TABLE public.t
+    ADD CONSTRAINT t_a_not_null NOT NULL a NOT VALID;`, `CREATE RULE "_RETURN" AS
+    ON INSERT TO public.t DO INSTEAD NOTHING;`
+	work, err := schema.Plan([]schema.Entry{
+		{ID: 1, Type: "TABLE", OID: 20000, Schema: "public", Name: "t", SQL: "CREATE TABLE public.t (a integer);"},
+		{ID: 2, Type: "CONSTRAINT", OID: 20001, Schema: "public", Name: "t t_a_not_null", SQL: notNull, Depends: []int{1}},
+		{ID: 3, Type: "RULE", OID: 20002, Schema: "public", Name: "t _RETURN", SQL: rule, Depends: []int{1}},
+	}, []chunker.Table{{OID: 20000, Schema: "public", Name: "t"}}, &schema.Facts{
+		Constraints: map[uint32]schema.Constraint{20001: {Table: 20000, Kind: "n", Name: "t_a_not_null"}},
+	})
+	check(t, err)
+	if len(work.Finish) != 2 || work.Finish[0].SQL != notNull || work.Finish[0].Undo != "ALTER TABLE public.t DROP CONSTRAINT IF EXISTS t_a_not_null;" {
+		t.Errorf("a NOT NULL that is not valid does not wait for all rows: %+v", work)
+	}
+	if !slices.Contains(work.Finish[len(work.Finish)-1].Tolerate, "42P17") {
+		t.Errorf("a rule with a view's name stops the move")
 	}
 }

@@ -15,13 +15,15 @@ type Sequence struct {
 	Table    uint32 `json:"table,omitempty"` // OID of the table that owns it, 0 none
 	Column   string `json:"column,omitempty"`
 	Identity bool   `json:"identity,omitempty"`
+	Leaf     bool   `json:"leaf,omitempty"` // of a partition's own identity column
 }
 
 // Sequences lists the sequences that sel means. As with pg_dump, a table brings along those that
 // its columns own.
 func Sequences(ctx context.Context, conn *pg.Conn, sel Selection) ([]Sequence, error) {
 	rows, err := relations(ctx, conn, sel, `SELECT c.oid, n.nspname, c.relname, r.rolname,
-			COALESCE(o.refobjid, 0), COALESCE(a.attname, ''), COALESCE(o.deptype = 'i', false)
+			COALESCE(o.refobjid, 0), COALESCE(a.attname, ''), COALESCE(o.deptype = 'i', false),
+			COALESCE(o.deptype = 'i' AND (SELECT relispartition FROM pg_class WHERE oid = o.refobjid), false)
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
 			LEFT JOIN pg_depend o ON o.classid = 'pg_class'::regclass AND o.objid = c.oid
 				AND o.refclassid = 'pg_class'::regclass AND o.deptype IN ('a', 'i') AND o.refobjsubid > 0
@@ -34,7 +36,7 @@ func Sequences(ctx context.Context, conn *pg.Conn, sel Selection) ([]Sequence, e
 	}
 	list := make([]Sequence, len(rows))
 	for i, r := range rows {
-		list[i] = Sequence{Relation: relation(r), Table: oid(r[4]), Column: r[5], Identity: r[6] == "t"}
+		list[i] = Sequence{Relation: relation(r), Table: oid(r[4]), Column: r[5], Identity: r[6] == "t", Leaf: r[7] == "t"}
 	}
 	return list, nil
 }
@@ -49,13 +51,14 @@ type SequenceValue struct {
 // sequencesAtOnce bounds the query that reads many sequences: each takes a lock.
 const sequencesAtOnce = 500
 
-// SequenceValues reads all sequences that sel means. WAL does not carry them: they are read once,
-// after the last writer has gone.
-func SequenceValues(ctx context.Context, conn *pg.Conn, sel Selection) ([]SequenceValue, error) {
+// SequenceValues reads all sequences that sel means and that a target of the version has. WAL does not
+// carry them: they are read once, after the last writer has gone.
+func SequenceValues(ctx context.Context, conn *pg.Conn, sel Selection, target int) ([]SequenceValue, error) {
 	sequences, err := Sequences(ctx, conn, sel)
 	if err != nil {
 		return nil, err
 	}
+	sequences = slices.DeleteFunc(sequences, func(s Sequence) bool { return s.Leaf && target >= oneIdentity })
 	values := make([]SequenceValue, 0, len(sequences))
 	for part := range slices.Chunk(sequences, sequencesAtOnce) {
 		queries := make([]string, len(part))
