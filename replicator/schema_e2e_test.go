@@ -23,6 +23,11 @@ func (p *pair) compareSequences() {
 	p.sameAnswers(strings.Split(names, apart), func(name string) string { return "SELECT last_value || ' ' || is_called FROM " + name })
 }
 
+// ofOtherType gives sequences of identity columns the type that they have, which pg_dump does not tell.
+const ofOtherType = `SELECT coalesce(string_agg(format(';ALTER SEQUENCE %s AS %s MAXVALUE %s', seqrelid::regclass, seqtypid::regtype, seqmax), ''), '')
+	FROM pg_sequence JOIN pg_depend d ON d.objid = seqrelid AND d.deptype = 'i'
+		JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE seqtypid <> a.atttypid`
+
 // compareSchema holds the target's catalog against that of a database beside it which pg_dump and
 // psql have made from the source as a superuser: the same server, so the same words for the same
 // thing, and the same roles. Where pg_dump can read both, object is held against object as well.
@@ -38,7 +43,7 @@ func (p *pair) compareSchema() {
 	if err != nil {
 		p.t.Fatalf("pg_dump of the source: %v", err)
 	}
-	p.psql(reference, string(script))
+	p.psql(reference, string(script)+p.value(p.source, ofOtherType))
 	want, have := p.catalog(reference), p.catalog(p.target)
 	p.ownsNothing()
 	for name, def := range want {
