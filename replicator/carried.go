@@ -191,21 +191,10 @@ func (j *job) carriedAlike(ctx context.Context, items []schema.Item) ([]schema.I
 	if !j.carries() {
 		return items, nil
 	}
-	var r carriedRecord
-	if _, err := j.store.Get(keyCarried, &r); err != nil {
-		return nil, err
-	}
-	var tables []chunker.Table
-	for _, n := range r.Tables {
-		if t := j.planned()[n]; !t.Gone {
-			tables = append(tables, t)
-		}
-	}
-	roots, err := j.roots(ctx, tables)
+	r, tables, err := j.carriedTables(ctx)
 	if err != nil {
 		return nil, err
 	}
-	tables = append(tables, roots...)
 	here, there, err := j.bothStanding(ctx, tables)
 	if err != nil {
 		return nil, err
@@ -226,13 +215,66 @@ func (j *job) carriedAlike(ctx context.Context, items []schema.Item) ([]schema.I
 	return items, nil
 }
 
-// ofTables reports whether an item of the schema is a part of the tables.
+// ofTables reports whether an item of the schema is a part of the tables: one that is compared, or made at
+// the fence as it is then.
 func ofTables(name string, tables []chunker.Table) bool {
 	return slices.ContainsFunc(tables, func(t chunker.Table) bool {
-		return name == "table "+t.String() || slices.ContainsFunc([]string{"default ", "constraint ", "check constraint ", "fk constraint ", "table attach "}, func(kind string) bool {
+		return name == "table "+t.String() || commentAtFence(name, &t) || slices.ContainsFunc([]string{"default ", "constraint ", "check constraint ", "fk constraint ", "table attach ", "trigger ", "rule ", "policy ", "row security "}, func(kind string) bool {
 			return strings.HasPrefix(name+" ", kind+t.String()+" ")
 		})
 	})
+}
+
+// carriedTables are those that statements were about, with what is above them.
+func (j *job) carriedTables(ctx context.Context) (r carriedRecord, tables []chunker.Table, err error) {
+	if _, err := j.store.Get(keyCarried, &r); err != nil {
+		return r, nil, err
+	}
+	for _, n := range r.Tables {
+		if t := j.planned()[n]; !t.Gone {
+			tables = append(tables, t)
+		}
+	}
+	roots, err := j.roots(ctx, tables)
+	return r, append(tables, roots...), err
+}
+
+// renewed are steps of the fence as the source would have them now: what was dumped at the seed may name
+// columns that statements have changed.
+func (j *job) renewed(ctx context.Context, steps []schema.Step) ([]schema.Step, error) {
+	if !j.carries() {
+		return steps, nil
+	}
+	_, tables, err := j.carriedTables(ctx)
+	if err != nil || len(tables) == 0 {
+		return steps, err
+	}
+	conn, err := j.source.ConnectAny(ctx, "renew")
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	r, err := schema.ReadRenewal(ctx, conn, tables)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := j.dumpSchema(ctx, "renew.dump", r.Selection())
+	if err != nil {
+		return nil, err
+	}
+	facts, err := schema.ReadFacts(ctx, conn, r.Selection())
+	if err != nil {
+		return nil, err
+	}
+	work, err := schema.Plan(entries, j.present(), facts)
+	if err != nil {
+		return nil, err
+	}
+	now := work.Finish
+	if !j.replica {
+		now = slices.Concat(work.Foreign, work.Validate, now)
+	}
+	return r.Renew(steps, now), nil
 }
 
 // roots are the partitioned tables above those of the plan: what is carried to leaves is carried to them.
@@ -243,6 +285,13 @@ func (j *job) roots(ctx context.Context, tables []chunker.Table) ([]chunker.Tabl
 	}
 	defer conn.Close()
 	return schema.Roots(ctx, conn, tables)
+}
+
+// commentAtFence reports whether an item is a comment that is made with what it is about.
+func commentAtFence(name string, t *chunker.Table) bool {
+	return slices.ContainsFunc([]string{"TRIGGER ", "RULE ", "POLICY "}, func(kind string) bool {
+		return strings.HasPrefix(name, "comment "+t.Schema+"."+kind) && (strings.HasSuffix(name, " ON "+t.Name) || strings.HasSuffix(name, " ON "+pg.Ident(t.Name)))
+	})
 }
 
 // bothStanding is what the tables are made of, on both sides.
@@ -264,7 +313,9 @@ func (j *job) waitingConstraints() (map[string]bool, error) {
 	waits := map[string]bool{}
 	steps, err := (&finisher{job: j}).finishSteps()
 	for _, s := range steps {
-		if i := strings.LastIndexByte(s.Name, ' '); i > 0 && (s.Kind == "CHECK CONSTRAINT" || s.Kind == "FK CONSTRAINT") {
+		if strings.HasPrefix(s.ID, "ADD CHECK ") {
+			waits["constraint "+s.Name] = true
+		} else if i := strings.LastIndexByte(s.Name, ' '); i > 0 && (s.Kind == "CHECK CONSTRAINT" || s.Kind == "FK CONSTRAINT") {
 			waits["constraint "+s.Name[:i]+"."+s.Name[i+1:]] = true
 		}
 	}

@@ -134,6 +134,13 @@ func (f *finisher) Finish(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	err = f.persist(ctx, "dump what statements have changed", func() (err error) {
+		steps, err = f.renewed(ctx, steps)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
 	if err := f.willUndo(steps); err != nil {
 		return "", err
 	}

@@ -137,10 +137,7 @@ func agreed(t *tree, told []branch, followed []*chunker.Table) (*ddl.Change, err
 	if len(all.Actions) == 0 {
 		return all, nil
 	}
-	alike := !t.head.Attached || all.OnlyAdds()
-	if !alike {
-		return nil, &ddl.Refusal{Table: t.head.Called().String(), Why: strings.Join(all.Kinds, ", ") + ", which triggers, rules or policies may name,"}
-	}
+	alike := true
 	for _, f := range followed {
 		c := by[f.String()]
 		alike = alike && c != nil && slices.Equal(c.Actions, all.Actions)

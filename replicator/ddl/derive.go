@@ -221,16 +221,7 @@ func (d *deriver) mayAlter() {
 		d.refuse("%s, in a tree of tables,", kinds)
 	case d.plan.Text:
 		d.refuse("%s, beside a column of a type that binary does not carry,", kinds)
-	case d.now.Attached && !d.c.OnlyAdds():
-		d.refuse("%s, which triggers, rules or policies may name,", kinds)
 	}
-}
-
-// OnlyAdds reports whether no column goes, or changes, that something could name.
-func (c *Change) OnlyAdds() bool {
-	return !slices.ContainsFunc(c.Kinds, func(k string) bool {
-		return strings.HasPrefix(k, "DROP COLUMN") || strings.HasPrefix(k, "RENAME COLUMN") || strings.HasPrefix(k, "ALTER COLUMN TYPE")
-	})
 }
 
 // rewritten refuses a rewrite that is not that of a plain change of type.

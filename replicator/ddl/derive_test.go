@@ -41,7 +41,6 @@ func TestDerive(t *testing.T) {
 			s.Columns = append(s.Columns, Column{Num: 4, Name: "c", Type: "text", OID: 25, Default: text("f()")})
 		}, rewrite: &Rewrite{Reason: 2, Plain: true}, want: "ADD COLUMN c with a default that was computed", refused: true},
 		{what: "a type of its own", make: func(s *State) { s.Columns[2].Type, s.Columns[2].OID = "text", 25 }, want: "ALTER COLUMN TYPE b", refused: true},
-		{what: "a trigger beside it", make: func(s *State) { s.Attached, s.Columns = true, s.Columns[:2] }, want: "DROP COLUMN b, which triggers", refused: true},
 		{what: "in a tree", make: func(s *State) { s.Tree, s.Columns = true, s.Columns[:2] }, want: "DROP COLUMN b, in a tree", refused: true},
 		{what: "another key", make: func(s *State) { s.Key = []string{"a"} }, want: "REPLICA IDENTITY", refused: true},
 		{what: "renamed table", make: func(s *State) { s.Name = "u" }, want: `RENAME TO "u"`},

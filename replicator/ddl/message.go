@@ -37,7 +37,6 @@ type State struct {
 	Typed       bool     `json:"typed"`
 	Tree        bool     `json:"tree"`      // it is a part of one, by partitions or by inheritance
 	Sequences   []string `json:"sequences"` // that its columns own, and that are in its schema
-	Attached    bool     `json:"attached"`  // triggers, policies or rules may name its columns
 	File        uint32   `json:"file"`      // as chunker.Table has them
 	Altered     string   `json:"altered"`
 	Generated   string   `json:"generated"`

@@ -68,8 +68,6 @@ CREATE OR REPLACE FUNCTION replicator.table_states(relations oid[]) RETURNS SETO
         'bound', COALESCE(pg_get_expr(c.relpartbound, c.oid), ''),
         'sequences', (SELECT jsonb_agg(s.relname ORDER BY s.relname) FROM pg_depend o JOIN pg_class s ON s.oid = o.objid AND s.relkind = 'S'
             WHERE o.classid = 'pg_class'::regclass AND o.refclassid = 'pg_class'::regclass AND o.refobjid = c.oid AND o.deptype IN ('a', 'i')),
-        'attached', EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal)
-            OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid) OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid),
         'altered', COALESCE((SELECT md5(string_agg(a.attnum || ' ' || a.xmin, ',' ORDER BY a.attnum)) FROM pg_attribute a
             WHERE a.attrelid = c.oid AND a.attnum > 0), ''),
         'generated', COALESCE((SELECT string_agg(format('%I %s AS %s', a.attname, format_type(a.atttypid, a.atttypmod), md5(d.adbin::text)), ', ' ORDER BY a.attnum)

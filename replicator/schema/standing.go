@@ -181,6 +181,10 @@ d (kind, name, "on", text, rules) AS (
 	SELECT 'sequence', c.oid::regclass::text, NULL, concat_ws(' ', s.seqtypid::regtype, s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache, s.seqcycle), false
 	FROM mine JOIN pg_class c ON c.relnamespace = mine.oid JOIN pg_sequence s ON s.seqrelid = c.oid
 	UNION ALL
+	SELECT 'identity', c.oid::regclass::text, NULL, concat_ws(' ', s.seqtypid::regtype, s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache, s.seqcycle, a.attrelid::regclass, a.attname), false
+	FROM mine JOIN pg_class c ON c.relnamespace = mine.oid JOIN pg_sequence s ON s.seqrelid = c.oid
+		JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i' JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+	UNION ALL
 	SELECT 'enum', y.oid::regtype::text, NULL, (SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = y.oid), false
 	FROM mine JOIN pg_type y ON y.typnamespace = mine.oid WHERE y.typtype = 'e'
 	UNION ALL
@@ -221,8 +225,8 @@ func Unequal(source, target []Definition) []string {
 	return out
 }
 
-// Compared are the indexes that Unequal judges, and the enums and views that are the same on both sides, by
-// the names that the items of a [Baseline] have.
+// Compared are the indexes that Unequal judges, and the enums, views and sequences of identity columns that are
+// the same on both sides, by the names that the items of a [Baseline] have.
 func Compared(source, target []Definition) map[string]bool {
 	names := map[string]bool{}
 	texts := map[string]string{}
@@ -233,6 +237,8 @@ func Compared(source, target []Definition) map[string]bool {
 			names[key], names["index attach "+name] = true, true
 		case d.Kind == "enum" && texts[key] == d.Text:
 			names["type "+name] = true
+		case d.Kind == "identity" && texts[key] == d.Text:
+			names["sequence "+name] = true
 		case d.Kind == "view" && texts[key] == d.Text:
 			names["view "+name], names["materialized view "+name] = true, true
 		default:
