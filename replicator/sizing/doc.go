@@ -16,8 +16,8 @@
 //
 // On the source nothing is made: no slot, no publication, no table. On the target the scratch schema
 // ([target.ScratchSchema]) and the rows of one job ([target.ScratchJob]) in schema replicator, which are
-// removed at the end, also after an error or a signal. What a killed run leaves is removed by the next
-// one and by [Cleanup]. One measurement runs in a target database at a time: the job's lock sees to that.
+// removed at the end, also after an error or a signal; on this machine a directory with the dump of the
+// schema. What a killed run leaves is removed by the next one and by [Cleanup]. One measurement runs in a target database at a time: the job's lock sees to that.
 //
 // # The source is at work
 //

@@ -149,9 +149,10 @@ func (s *scratch) close(ctx context.Context) error {
 	return errors.Join(err, s.End.Close())
 }
 
-// Cleanup removes what a killed measurement left on the target. There is nothing to remove elsewhere.
+// Cleanup removes what a killed measurement left on the target, and on this machine. On the source there is
+// nothing.
 func Cleanup(ctx context.Context, o Options) error {
-	if err := o.Validate(); err != nil {
+	if err := errors.Join(o.Validate(), sweepTemp()); err != nil {
 		return err
 	}
 	if err := o.need(false, true); err != nil {

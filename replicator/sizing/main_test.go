@@ -49,6 +49,9 @@ func run(m *testing.M) (int, error) {
 
 // child measures the path and kills itself when a part begins.
 func child(text string) int {
+	if text == tempChild {
+		return dieWithTemp()
+	}
 	var o struct {
 		Options
 		KillAt string

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"math"
-	"os"
 	"path/filepath"
 	"time"
 
 	"replicator/checksum"
 	"replicator/chunker"
-	"replicator/replicator/fault"
 	"replicator/replicator/schema"
 	"replicator/replicator/sizing/forecast"
 	"replicator/replicator/verify"
@@ -157,12 +155,12 @@ func (t *trial) schema(ctx context.Context, r *Report) stepCount {
 }
 
 func (t *trial) plan(ctx context.Context) (*schema.Work, error) {
-	dir, err := os.MkdirTemp("", "replicator-bench-")
+	dir, remove, err := tempDir()
 	if err != nil {
-		return nil, fault.New(fault.Store, err, "")
+		return nil, err
 	}
 	work, err := t.planIn(ctx, filepath.Join(dir, "schema.dump"))
-	return work, errors.Join(err, os.RemoveAll(dir))
+	return work, errors.Join(err, remove())
 }
 
 func (t *trial) planIn(ctx context.Context, archive string) (*schema.Work, error) {

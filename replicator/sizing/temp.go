@@ -1,0 +1,70 @@
+package sizing
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"replicator/replicator/fault"
+)
+
+// tempName begins the names of directories that hold the dump of a schema for a moment.
+const tempName = "replicator-bench-"
+
+// tempDir makes such a directory and takes its lock, which the kernel releases when this process ends,
+// however it does. What is there of processes that have ended is removed.
+func tempDir() (dir string, remove func() error, err error) {
+	if err := sweepTemp(); err != nil {
+		return "", nil, err
+	}
+	if dir, err = os.MkdirTemp("", tempName); err != nil {
+		return "", nil, fault.New(fault.Store, err, "")
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return "", nil, fault.New(fault.Store, fmt.Errorf("lock %s: %w", dir, err), "")
+	}
+	return dir, func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }, nil
+}
+
+// sweepTemp removes directories that nobody has the lock of. Those that are not ours to open stay.
+func sweepTemp() error {
+	list, err := filepath.Glob(filepath.Join(os.TempDir(), tempName+"*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range list {
+		lock, err := lockDir(dir)
+		if err != nil {
+			continue
+		}
+		err = os.RemoveAll(dir)
+		if err = errors.Join(err, lock.Close()); err != nil {
+			return fault.New(fault.Store, fmt.Errorf("remove what a killed measurement has left: %w", err), "")
+		}
+	}
+	return nil
+}
+
+// lockDir fails where somebody else has the lock, and where dir is a link or another's.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	i, err := f.Stat()
+	if err == nil {
+		if s, ok := i.Sys().(*syscall.Stat_t); !ok || int(s.Uid) != os.Geteuid() {
+			err = os.ErrPermission
+		}
+	}
+	if err == nil {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
