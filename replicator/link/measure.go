@@ -160,11 +160,8 @@ func (p *Probe) Down(ctx context.Context, span time.Duration) (float64, error) {
 	return seen.rate(), nil
 }
 
-// Loss is what TCP tells of one direction of a connection: segments sent, and those sent again.
-type Loss struct {
-	Segments, Resent uint64
-	RoundTrip        time.Duration // as TCP smoothed it
-}
+// Loss is what TCP tells of one direction of a connection: bytes sent, and those of them sent again.
+type Loss struct{ Sent, Resent uint64 }
 
 // Loss asks the kernel; ok is false where it does not tell.
 func (p *Probe) Loss() (l Loss, ok bool) {

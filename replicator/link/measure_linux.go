@@ -2,7 +2,6 @@ package link
 
 import (
 	"net"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,8 +17,8 @@ func tcpLoss(c *net.TCPConn) (l Loss, ok bool) {
 		if err != nil {
 			return
 		}
-		l = Loss{Segments: uint64(info.Segs_out), Resent: uint64(info.Total_retrans), RoundTrip: time.Duration(info.Rtt) * time.Microsecond}
-		ok = true
+		l = Loss{Sent: info.Bytes_sent, Resent: info.Bytes_retrans}
+		ok = l.Sent > 0 // a kernel before 4.19 does not count them
 	})
 	return l, ok && err == nil
 }

@@ -44,8 +44,18 @@ func aboutSettings(r *Report, say func(string, ...any)) {
 		text += fmt.Sprintf(" The source gives its rows as fast to %s.", sessions(n))
 	}
 	say("%s", text)
-	if n := r.Network; n != nil && n.LossKnown && n.Resent > lossy {
-		say("The link loses packets: %.1f %% were sent again while it was full. More streams help where the loss is the line's; where it is only full, a cap by --max-rate below what it carries.", 100*n.Resent)
+	if n := r.Network; n != nil {
+		aboutLoss(n, say)
+	}
+}
+
+// aboutLoss: what a full queue drops is how TCP finds out what the wire carries, as long as it is little.
+func aboutLoss(n *Network, say func(string, ...any)) {
+	switch {
+	case n.Resent > lossy:
+		say("The link loses packets: %.1f %% were sent again while it was half full. More streams help.", 100*n.Resent)
+	case n.ResentFull > crammed:
+		say("The link's queue is short: %.0f %% were sent again while it was full. A cap by --max-rate a little below %s spares that.", 100*n.ResentFull, perSecond(n.Wire))
 	}
 }
 
@@ -56,8 +66,11 @@ func sessions(n int) string {
 	return fmt.Sprintf("%d sessions", n)
 }
 
-// lossy is the part of segments sent again from which a link counts as one that loses.
-const lossy = 0.005
+// Parts that are sent again: from lossy on a link counts as one that loses, from crammed on as one that is too full.
+const (
+	lossy   = 0.005
+	crammed = 0.05
+)
 
 // bestJobs is the fewest sessions that read the largest kind as fast as any number does.
 func bestJobs(r *Report) int {

@@ -13,6 +13,7 @@ import (
 	"replicator/chunker"
 	"replicator/replicator/fault"
 	"replicator/replicator/link"
+	"replicator/replicator/pg"
 	"replicator/replicator/sizing/forecast"
 )
 
@@ -27,7 +28,16 @@ type network struct {
 	o    *Options
 	r    *link.Remote
 	n    *Network
-	loss link.Loss
+	loss loss // since it was asked for last
+}
+
+// loss adds up what connections sent, and sent again.
+type loss struct{ sent, resent atomic.Uint64 }
+
+// share is the part that was sent again, and begins anew; ok is false where nobody told.
+func (l *loss) share() (part float64, ok bool) {
+	sent, resent := l.sent.Swap(0), l.resent.Swap(0)
+	return over(float64(resent), float64(sent)), sent > 0
 }
 
 // measureNetwork measures the way to replicator serve within span. rows are samples of own rows by
@@ -46,21 +56,25 @@ func (o *Options) measureNetwork(ctx context.Context, rows []rowSample, r *Repor
 	if err := m.roundTrip(ctx); err != nil {
 		return err
 	}
-	parts := span / 3
+	half := span / halfShare
+	parts := (span - half) / 3
 	if len(rows) == 0 {
-		parts = span / 2
+		parts = (span - half) / 2
 	}
 	o.Tell("the network: bytes to the target's site")
 	if m.n.Up, err = m.sweep(ctx, parts, m.up); err != nil {
 		return err
 	}
+	m.n.Streams, m.n.Wire = fills(m.n.Up)
+	m.n.ResentFull, m.n.LossKnown = m.loss.share()
+	o.Tell("the network: half of that")
+	if _, err := m.streams(ctx, 1, half, m.half); err != nil {
+		return err
+	}
+	m.n.Resent, _ = m.loss.share()
 	o.Tell("the network: bytes from the target's site")
 	if m.n.Down, err = m.sweep(ctx, parts, m.down); err != nil {
 		return err
-	}
-	m.n.Streams, m.n.Wire = fills(m.n.Up)
-	if m.loss.Segments > 0 {
-		m.n.LossKnown, m.n.Resent = true, float64(m.loss.Resent)/float64(m.loss.Segments)
 	}
 	if len(rows) > 0 {
 		o.Tell("the network: own rows")
@@ -148,34 +162,45 @@ func (m *network) streams(ctx context.Context, n int, span time.Duration, one fu
 	return sum, err
 }
 
-// noiseBytes is the size of a frame of bytes that nothing compresses: small, so that also a slow line
-// carries some within its time.
-const noiseBytes = 32 << 10
+// Sizes of a frame of bytes that nothing compresses: small, so that also a slow line carries some within its
+// time, and smaller yet where a line is to be half full, also for moments.
+const (
+	noiseBytes = 32 << 10
+	halfBytes  = 8 << 10
+)
+
+// halfShare is the part of the time in which the line is half full.
+const halfShare = 10
 
 func (m *network) up(ctx context.Context, p *link.Probe, span time.Duration) (float64, error) {
-	raw := make([]byte, noiseBytes)
+	return m.noise(ctx, p, span, noiseBytes, 0)
+}
+
+// half sends half as fast as the wire takes: what is lost then the line has lost, not its full queue.
+func (m *network) half(ctx context.Context, p *link.Probe, span time.Duration) (float64, error) {
+	return m.noise(ctx, p, span, halfBytes, m.n.Wire/2)
+}
+
+// noise sends frames of some bytes, no faster than rate; 0: as fast as they go.
+func (m *network) noise(ctx context.Context, p *link.Probe, span time.Duration, bytes int, rate float64) (float64, error) {
+	raw := make([]byte, bytes)
 	if _, err := rand.Read(raw); err != nil {
 		return 0, err
 	}
 	sealed := frame.Seal(nil, frame.Header{Kind: frame.Rows}, raw, nil)
-	var before, after link.Loss
-	before, _ = p.Loss()
-	rate, err := p.Up(ctx, span, func(dst []byte) []byte {
+	before, _ := p.Loss()
+	after, began, sent := before, time.Now(), 0.0
+	got, err := p.Up(ctx, span, func(dst []byte) []byte {
 		if l, ok := p.Loss(); ok {
 			after = l
 		}
+		_ = pg.Pause(ctx, time.Duration(over(sent, rate)*float64(time.Second))-time.Since(began)) // Up sees that ctx has ended
+		sent += float64(len(sealed))
 		return append(dst, sealed...)
 	})
-	m.lost(before, after)
-	return rate, err
-}
-
-// lost adds up what was sent again; streams call it one after another in effect, as they end.
-func (m *network) lost(before, after link.Loss) {
-	if after.Segments > before.Segments {
-		atomic.AddUint64(&m.loss.Segments, after.Segments-before.Segments)
-		atomic.AddUint64(&m.loss.Resent, after.Resent-before.Resent)
-	}
+	m.loss.sent.Add(after.Sent - before.Sent)
+	m.loss.resent.Add(after.Resent - before.Resent)
+	return got, err
 }
 
 func (m *network) down(ctx context.Context, p *link.Probe, span time.Duration) (float64, error) {

@@ -137,17 +137,18 @@ func (t *Target) Apply() float64 {
 
 // Network is the way between the two sites.
 type Network struct {
-	Address   string      `json:"address"`
-	RoundTrip Latency     `json:"round_trip"`
-	Up        []Point     `json:"up,omitempty"` // incompressible bytes, on the wire
-	Down      []Point     `json:"down,omitempty"`
-	Rows      []RowPoint  `json:"rows,omitempty"` // samples of the source's own rows
-	Resent    float64     `json:"resent_share"`   // of TCP segments, while it was full
-	LossKnown bool        `json:"loss_known"`
-	Best      *RowPoint   `json:"best,omitempty"` // fills the wire, or is the fastest
-	Streams   int         `json:"streams"`        // that fill the wire
-	Wire      float64     `json:"wire_bytes_per_second"`
-	Levels    []LevelRate `json:"levels,omitempty"` // of the rows that were sent
+	Address    string      `json:"address"`
+	RoundTrip  Latency     `json:"round_trip"`
+	Up         []Point     `json:"up,omitempty"` // incompressible bytes, on the wire
+	Down       []Point     `json:"down,omitempty"`
+	Rows       []RowPoint  `json:"rows,omitempty"`    // samples of the source's own rows
+	Resent     float64     `json:"resent_share"`      // of bytes that TCP sent, while the wire was half full
+	ResentFull float64     `json:"resent_full_share"` // and full
+	LossKnown  bool        `json:"loss_known"`
+	Best       *RowPoint   `json:"best,omitempty"` // fills the wire, or is the fastest
+	Streams    int         `json:"streams"`        // that fill the wire
+	Wire       float64     `json:"wire_bytes_per_second"`
+	Levels     []LevelRate `json:"levels,omitempty"` // of the rows that were sent
 }
 
 // RowPoint is own rows over some streams at one level.

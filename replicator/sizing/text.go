@@ -72,7 +72,7 @@ func (p *page) network(n *Network) {
 	}
 	loss := "loss not known"
 	if n.LossKnown {
-		loss = fmt.Sprintf("%.2f %% sent again", 100*n.Resent)
+		loss = fmt.Sprintf("%.2f %% sent again while it was half full, %.2f %% full", 100*n.Resent, 100*n.ResentFull)
 	}
 	p.line("network", "%s, round trip %s (P95 %s), %s", n.Address, millis(n.RoundTrip.P50), millis(n.RoundTrip.P95), loss)
 	p.line("  up", "%s", points(n.Up))
