@@ -9,6 +9,7 @@ import (
 
 	"replicator/replicator/check"
 	"replicator/replicator/fault"
+	"replicator/replicator/sizing"
 )
 
 func checkCommand() command {
@@ -38,7 +39,7 @@ func defineCheck(a *app, f *pflag.FlagSet) action {
 	var o check.Options
 	dsn.define(a, f)
 	defineSelection(f, &o.Select)
-	f.StringVar(&o.Dir, "dir", "", "state `directory` that the job will have; its disk is looked at")
+	f.StringVar(&o.Dir, "dir", "", "state `directory` that the job will have; its disk is looked at, and what bench has foretold there is told")
 	f.IntVarP(&o.Jobs, "jobs", "j", 0, "sessions that will copy")
 	f.StringVar(&o.Slot, "slot-name", "", "`name` of the slot that seed will make (default derived from the database's)")
 	f.StringVar(&o.Publication, "publication", "", "`name` of the publication (default the slot's)")
@@ -52,6 +53,7 @@ func defineCheck(a *app, f *pflag.FlagSet) action {
 			return usage("--source and --target are missing", "give them, or one to look at that side alone; or set REPLICATOR_SOURCE, REPLICATOR_TARGET")
 		}
 		o.Logger = a.logger()
+		o.Foretold = foretold(&o)
 		report, err := check.Run(ctx, o)
 		if err != nil {
 			return err
@@ -72,3 +74,18 @@ func defineCheck(a *app, f *pflag.FlagSet) action {
 }
 
 var errMustFix = errors.New("something must be fixed before this database can be moved")
+
+// foretold is what replicator bench has left in the state directory.
+func foretold(o *check.Options) *check.Foretold {
+	if o.Dir == "" {
+		return nil
+	}
+	k, err := sizing.Load(o.Dir)
+	if err != nil {
+		o.Logger.Warn("the forecast of replicator bench is not used", "error", err)
+	}
+	if k == nil {
+		return nil
+	}
+	return &check.Foretold{Made: k.Made, Seed: k.Range, Open: k.Open}
+}

@@ -36,6 +36,9 @@ type Options struct {
 	Jobs       int    // sessions that will copy, and that sample here; 0 is 4
 	ChunkBytes int64  // 0 is chunker.DefaultBytes
 
+	// Foretold is what replicator bench has foretold of this move; nil: nothing was measured.
+	Foretold *Foretold
+
 	// LongTransaction is the age from which a transaction is named; 0 is a minute.
 	LongTransaction time.Duration
 	Logger          *slog.Logger

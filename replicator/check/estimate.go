@@ -3,7 +3,16 @@ package check
 import (
 	"fmt"
 	"time"
+
+	"replicator/replicator/sizing/forecast"
 )
+
+// Foretold is what was foretold from measurements: it counts more than a guess from sizes.
+type Foretold struct {
+	Made time.Time      `json:"made"`
+	Seed forecast.Range `json:"seed_range"`
+	Open forecast.Range `json:"fence_to_open"` // every row compared
+}
 
 // Estimate is a guess from sizes alone. Nothing was measured.
 type Estimate struct {
@@ -35,7 +44,7 @@ func estimate(rows, indexes, late int64) Estimate {
 		Assumptions: []string{
 			fmt.Sprintf("the whole path, from disk to disk, carries %d to %d MB/s", slow>>20, fast>>20),
 			"indexes are built as fast as their bytes would be copied, and after the rows",
-			"nothing was measured: a rough guess until replicator bench measures",
+			"nothing was measured: a rough guess until replicator bench --dir measures, and check --dir tells what that foretold",
 		},
 	}
 }

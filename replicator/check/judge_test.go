@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"replicator/replicator/fault"
+	"replicator/replicator/sizing/forecast"
 )
 
 func TestFaultyMinor(t *testing.T) {
@@ -126,6 +127,23 @@ func TestEstimate(t *testing.T) {
 	e := estimate(720<<20, 120<<20, 120<<20)
 	if e.Low() != 6*time.Second || e.High() != 12*time.Second || e.LateLow != time.Second || e.LateHigh != 2*time.Second {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestForetold: what was measured is told instead of a guess.
+func TestForetold(t *testing.T) {
+	r := &Report{Plan: Plan{Tables: []PlanTable{{Name: "public.t"}}, Estimate: estimate(1<<30, 0, 0)}}
+	for _, measured := range []bool{false, true} {
+		if measured {
+			r.Plan.Foretold = &Foretold{Seed: forecast.Range{P50: 7200, P95: 10800}, Open: forecast.Range{P50: 90, P95: 120}}
+		}
+		var b strings.Builder
+		if err := r.WriteText(&b, false); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), "a rough guess") == measured || strings.Contains(b.String(), "2 h 0 min, seldom more than 3 h 0 min") != measured {
+			t.Errorf("measured %v:\n%s", measured, b.String())
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ type Plan struct {
 	Late       int         `json:"late"` // tables
 	LateBytes  int64       `json:"late_bytes"`
 	Estimate   Estimate    `json:"estimate"`
+	Foretold   *Foretold   `json:"foretold,omitempty"`
 }
 
 // PlanTable is one table of the plan.
@@ -75,7 +76,7 @@ func (r *run) plan(ctx context.Context) error {
 			p.LateBytes += row.Bytes
 		}
 	}
-	p.Estimate = estimate(p.Bytes, p.IndexBytes, p.LateBytes)
+	p.Estimate, p.Foretold = estimate(p.Bytes, p.IndexBytes, p.LateBytes), r.o.Foretold
 	return nil
 }
 

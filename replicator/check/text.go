@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"replicator/replicator/status"
 )
 
 // What a screen takes: the width at which texts wrap, the statements shown of one finding, the
@@ -156,6 +158,11 @@ func (p *Plan) write(b *bufio.Writer) {
 	}
 	fmt.Fprintf(b, "\n%s, %s in %s; %s, %s; %s, %s\n", count(len(p.Tables), "table"), size(p.Bytes), count(p.Chunks, "chunk"),
 		count(p.Indexes, "index"), size(p.IndexBytes), count(p.Late, "late table"), size(p.LateBytes))
+	if f := p.Foretold; f != nil {
+		fmt.Fprintf(b, "pre-seed: %s, seldom more than %s; fence to opening: %s, seldom more than %s\n  - as replicator bench measured on %s\n",
+			status.Seconds(f.Seed.P50), status.Seconds(f.Seed.P95), status.Seconds(f.Open.P50), status.Seconds(f.Open.P95), status.Time(f.Made))
+		return
+	}
 	e := &p.Estimate
 	fmt.Fprintf(b, "copy and indexes: %s to %s; late tables at the fence: %s to %s\n", span(e.Low()), span(e.High()), span(e.LateLow), span(e.LateHigh))
 	for _, a := range e.Assumptions {

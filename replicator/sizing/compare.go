@@ -34,9 +34,7 @@ func (t *trial) compare(ctx context.Context, r *Report, span time.Duration) erro
 	if err != nil {
 		return err
 	}
-	if n := len(small.took); n > 0 {
-		t.p.EachTable = small.seconds / float64(n)
-	}
+	t.p.EachTable = t.eachTable(small)
 	t.p.Group = max(large.opened, small.opened)
 	if small.seconds > 0 { // what has come back took no longer
 		t.p.facts.down = t.overLink(small.sums / small.seconds)
@@ -80,10 +78,28 @@ func (t *trial) read(st *scratchTable) float64 {
 // complete reports whether all rows of the table were moved.
 func (t *scratchTable) complete() bool { return t.chunks[0] > 0.99 }
 
-// small are small tables that were moved whole, evenly over their sizes.
+// eachTable is what comparing a small table takes. Rows that were not moved are added, as fast as others are read.
+func (t *trial) eachTable(c compared) float64 {
+	if len(c.took) == 0 {
+		return 0
+	}
+	var had, missing float64
+	for st := range c.took {
+		whole, _, _ := st.whole()
+		had += st.bytes[0]
+		missing += max(0, whole-st.bytes[0])
+	}
+	rate := t.p.Compare
+	if rate == 0 {
+		rate = over(had, c.seconds)
+	}
+	return (c.seconds + over(missing, rate)) / float64(len(c.took))
+}
+
+// small are small tables of which something was moved, or that are empty, evenly over their sizes.
 func (t *trial) small() (list []*scratchTable) {
 	for _, st := range t.byBytes() {
-		if kindOf(st.Table) == Small && st.complete() {
+		if kindOf(st.Table) == Small && st.chunks[0] > 0 {
 			list = append(list, st)
 		}
 	}

@@ -85,7 +85,7 @@ const gatheredBytes = 1 << 20
 func (t *trial) buildSmall(ctx context.Context) error {
 	var steps []schema.Step
 	for _, st := range t.small() {
-		if st.Bytes > gatheredBytes || st.rows[0] >= worthIndexing {
+		if !st.complete() || st.Bytes > gatheredBytes || st.rows[0] >= worthIndexing {
 			continue
 		}
 		for i := range st.indexes {

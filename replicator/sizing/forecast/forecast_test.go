@@ -142,7 +142,7 @@ func TestWindow(t *testing.T) {
 	f := Finish{Session: 0.1, Ask: 0.2, Commit: 0.4, Catalog: 0.5, Schema: 1, Lag: 500, Apply: 1000, Late: 3, Objects: 0.1, Sequences: 1000, Steps: 10, Views: 6,
 		Compare: 8000, ScanRate: 2000, Tables: 10, PerTable: 0.1, Groups: 2, PerGroup: 0.25}
 	w := f.Window()
-	near(t, "fence", w.Fence, 0.1+0.2+0.4+fencePause)
+	near(t, "fence", w.Fence, 0.1+0.2+0.4+fencePause+puts*0.2)
 	near(t, "drain", w.Drain, 0.7+0.5)
 	near(t, "late tables", w.Late, 0.1+2*0.5+3)
 	near(t, "large objects", w.Objects, 0.3+0.1)

@@ -64,6 +64,7 @@ func (w *Window) Steps() []WindowStep {
 const (
 	fencePause      = 0.1    // between two looks at who is still there
 	sequenceSeconds = 0.0003 // one setval
+	puts            = 3      // in the store: what the fence has changed, or that the target opens, and the phase
 	lateLooks       = 2      // at the catalog: are tables what they were, and what is new
 )
 
@@ -77,8 +78,9 @@ func (f Finish) Proved() Finish {
 func (f *Finish) Window() Window {
 	reach := f.Session + f.Ask + f.Commit // a marker on its way through the stream, and word of it
 	objects := f.Session + f.Ask          // both sides' numbers of large objects
+	kept := puts * max(0, f.Commit-f.Ask) // in the state directory, whose disk is taken to be as the target's
 	w := Window{
-		Fence:     f.Ask + f.Session + fencePause + f.Commit,
+		Fence:     f.Ask + f.Session + fencePause + f.Commit + kept,
 		Drain:     reach + over(f.Lag, f.Apply),
 		Late:      f.Session + lateLooks*f.Catalog + f.Late,
 		Objects:   objects + f.Objects,
@@ -87,7 +89,7 @@ func (f *Finish) Window() Window {
 		// Fingerprints of one table are on their way while another is read.
 		Verify: float64(f.Groups)*f.PerGroup + float64(f.Tables)*f.PerTable +
 			max(over(f.Compare, f.ScanRate), over(f.Sums, f.Down)) + over(f.Changed, f.KeyLookup),
-		Open: f.Commit,
+		Open: f.Commit + kept,
 	}
 	if crowd := f.Crowd * f.Schema; w.Late > f.Schema {
 		w.Late += crowd
