@@ -223,6 +223,7 @@ var checks = []oneCheck{
 	{"money", Both, (*run).money},
 	{"large objects", Source, (*run).largeObjects},
 	{"objects", Source, (*run).objects},
+	{"generated columns of children", Both, (*run).generatedHeirs},
 	{"triggers", Source, (*run).triggers},
 	{"event triggers", Target, (*run).eventTriggers},
 	{"settings", "", (*run).sessionSettings},

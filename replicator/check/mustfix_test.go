@@ -74,6 +74,9 @@ var mustFix = []struct {
 	{id: "connections", side: Target, roles: true, provoke: func(t *testing.T, f *fixture) {
 		f.onTarget(t, "ALTER DATABASE "+pg.Ident(f.target)+" CONNECTION LIMIT 4")
 	}},
+	{id: "generated-heirs", side: Source, apart: true, provoke: func(t *testing.T, f *fixture) {
+		f.onSource(t, "CREATE TABLE base (a int, b int); CREATE TABLE heir (b int GENERATED ALWAYS AS (a * 2) STORED) INHERITS (base)")
+	}},
 	{id: "slot", side: Source, provoke: func(t *testing.T, f *fixture) {
 		f.o.Slot = newName("taken")
 		f.onSource(t, "SELECT pg_create_physical_replication_slot("+pg.Literal(f.o.Slot)+")")
