@@ -194,6 +194,9 @@ func (m *maker) schemas() {
 		}
 		m.privileges(s)
 	}
+	if m.one(2) {
+		m.do("COMMENT ON SCHEMA public IS NULL")
+	}
 	for _, n := range Names {
 		m.do("GRANT CREATE ON SCHEMA public TO %s", pg.Ident(n))
 	}

@@ -66,7 +66,7 @@ func publicProperties(src, dst *Site) []property {
 		return nil // it was dropped: then pg_dump makes it, or drops it
 	}
 	list := rights(src, dst, a.Rights, b.Rights, "right on schema public")
-	if a.Comment != b.Comment && a.Comment != "" {
+	if a.Comment != b.Comment { // also where it was taken away, which pg_dump leaves out
 		list = append(list, property{kind: "comment", name: "on schema public", sql: "COMMENT " + pg.Literal(a.Comment), untold: true})
 	}
 	for i := range list {
@@ -148,6 +148,12 @@ func DatabaseSteps(src, dst *Site) []Step {
 		body := "BEGIN EXECUTE " + pg.Literal(said[0]) + " || pg_catalog.quote_ident(pg_catalog.current_database()) || " + pg.Literal(strings.Join(said[1:], "")) + "; END"
 		steps = append(steps, Step{ID: "DATABASE " + p.kind + " " + p.name, Kind: "DATABASE", Name: p.kind + " " + p.name,
 			SQL: "DO " + pg.Literal(body) + ";", Tolerate: []string{insufficientPrivilege}})
+	}
+	for _, p := range publicProperties(src, dst) {
+		if p.kind == "comment" && src.Public.Comment == "" && p.carried(dst) { // of others pg_dump tells
+			steps = append(steps, Step{ID: "DATABASE " + p.kind + " " + p.name, Kind: "DATABASE", Name: p.kind + " " + p.name,
+				SQL: p.statement("") + ";", Tolerate: []string{insufficientPrivilege}})
+		}
 	}
 	return steps
 }

@@ -145,6 +145,11 @@ var leftOut = []omission{
 				FROM pg_class c LEFT JOIN pg_init_privs i ON i.classoid = 'pg_class'::regclass AND i.objoid = c.oid AND i.objsubid = 0
 				WHERE c.oid < 16384 AND c.relkind IN ('r', 'v') AND c.relnamespace = 'pg_catalog'::regnamespace
 			) AS o WHERE have <> made AND ARRAY(SELECT unnest(have)::text ORDER BY 1) <> ARRAY(SELECT unnest(made)::text ORDER BY 1)`},
+	{kind: "owner of an object of the server", why: "given away by a superuser, of which pg_dump says nothing", do: "ALTER ... OWNER TO on the target", loss: true, whole: true,
+		sql: `SELECT 'function ' || oid::regprocedure FROM pg_proc WHERE oid < 16384 AND proowner <> 10
+			UNION ALL SELECT 'relation ' || oid::regclass FROM pg_class WHERE oid < 16384 AND relowner <> 10
+			UNION ALL SELECT 'type ' || oid::regtype FROM pg_type WHERE oid < 16384 AND typowner <> 10
+			UNION ALL SELECT 'schema ' || oid::regnamespace FROM pg_namespace WHERE oid < 16384 AND nspname <> 'public' AND nspowner <> 10`},
 	{kind: "security label", why: "made only where its provider is loaded on the target", do: "load the provider there, see shared_preload_libraries", loss: true, whole: true,
 		sql: `SELECT provider || ' on ' || pg_describe_object(classoid, objoid, objsubid) FROM pg_seclabel
 			WHERE NOT EXISTS (SELECT FROM pg_depend m WHERE m.classid = classoid AND m.objid = objoid AND m.deptype = 'e')

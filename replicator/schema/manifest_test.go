@@ -26,6 +26,7 @@ const oddities = `
 	CREATE FUNCTION pg_catalog.odd(int) RETURNS int LANGUAGE sql AS 'SELECT 5';
 	GRANT EXECUTE ON FUNCTION pg_catalog.pg_read_file(text) TO odd_user;
 	GRANT SELECT ON pg_catalog.pg_authid TO odd_user;
+	ALTER FUNCTION pg_catalog.pg_sleep(float8) OWNER TO odd_owner; COMMENT ON SCHEMA public IS NULL;
 	INSERT INTO pg_seclabel VALUES ('ward'::regclass, 'pg_class'::regclass, 0, 'odd_provider', 'canary-5');
 	CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
 	CREATE FOREIGN TABLE lines (line text) SERVER files OPTIONS (filename '/canary-6');
@@ -68,10 +69,11 @@ func TestManifest(t *testing.T) {
 	always := []string{
 		"configuration of an extension public.configured", "connection limit of the database", "database setting temp_file_limit",
 		"invalid index public.ward_twice", "object in pg_catalog function odd(integer)", "order of columns public.child",
+		"owner of an object of the server function pg_sleep(double precision)",
 		"role odd_group", "role odd_owner", "role odd_user", "security label odd_provider on table public.ward", "subscription feed",
 	}
 	plain := []string{
-		"comment on the database", "database setting app.secret", "database setting log_statement", "database setting search_path",
+		"comment on schema public", "comment on the database", "database setting app.secret", "database setting log_statement", "database setting search_path",
 		"database setting work_mem", "database setting work_mem of role odd_user", "event trigger hook",
 		"right on an object of the server pg_authid", "right on an object of the server pg_read_file(text)",
 		"right on the database CREATE of odd_group", "right on the database TEMPORARY of PUBLIC, which only the target has",
