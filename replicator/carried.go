@@ -201,7 +201,7 @@ func (j *job) carriedAlike(ctx context.Context, items []schema.Item) ([]schema.I
 	}
 	compared := schema.Compared(here, there)
 	items = slices.DeleteFunc(items, func(i schema.Item) bool {
-		return compared[i.Name] || ofTables(i.Name, tables) || slices.Contains(r.Dropped, i.Name)
+		return compared[i.Name] || goneSequence(i.Name, here, there) || ofTables(i.Name, tables) || slices.Contains(r.Dropped, i.Name)
 	})
 	waits, err := j.waitingConstraints()
 	if err != nil {
@@ -285,6 +285,14 @@ func (j *job) roots(ctx context.Context, tables []chunker.Table) ([]chunker.Tabl
 	}
 	defer conn.Close()
 	return schema.Roots(ctx, conn, tables)
+}
+
+// goneSequence reports whether an item is a sequence that neither side has.
+func goneSequence(name string, here, there []schema.Definition) bool {
+	sequence, ok := strings.CutPrefix(name, "sequence ")
+	return ok && !slices.ContainsFunc(slices.Concat(here, there), func(d schema.Definition) bool {
+		return d.Kind == "sequence" && strings.ReplaceAll(d.Name, `"`, "") == sequence
+	})
 }
 
 // commentAtFence reports whether an item is a comment that is made with what it is about.

@@ -160,7 +160,7 @@ func TestStatementsThatAreNotCarried(t *testing.T) {
 		"ALTER TABLE h.patient ADD COLUMN r double precision DEFAULT random()",
 		"ALTER TABLE h.patient ALTER size TYPE real USING size * 2",
 		"DO $$ BEGIN ALTER TABLE h.patient ALTER size TYPE numeric; END $$",
-		"ALTER TABLE h.patient RENAME TO person; ALTER TABLE h.person RENAME TO patient; ALTER TABLE h.patient ADD g int GENERATED ALWAYS AS (id) STORED",
+		"ALTER TABLE h.patient RENAME TO person; ALTER TABLE h.person RENAME TO patient; ALTER TABLE h.patient ADD g int GENERATED ALWAYS AS IDENTITY",
 	} {
 		e := startEngine(t, orders{Options: p.o})
 		e.mustReach(p.o.Dir, status.Following)

@@ -161,14 +161,17 @@ func (a *applier) alter(ctx context.Context, t *chunker.Table, now *ddl.State, c
 	settings := map[string]string{"search_path": "pg_catalog"} // as the state spells names
 	maps.Copy(settings, change.Settings)
 	restore, err := s.become(ctx, t, settings)
-	if all := slices.Concat(change.Naming, change.Statements("ONLY "+entry.Qualified())); err == nil && len(all) > 0 {
-		err = s.conn.Exec(ctx, strings.Join(all, ";\n"))
+	if err == nil {
+		err = a.change(ctx, t, &entry, now, change)
 	}
 	if err == nil {
 		err = a.setDefaults(ctx, &entry, now)
 	}
 	if err == nil {
 		err = s.conn.Exec(ctx, restore)
+	}
+	if errors.As(err, new(*ddl.Refusal)) {
+		return err
 	}
 	if err != nil {
 		return a.statementError(ctx, t, change.Kinds, err)
@@ -182,6 +185,38 @@ func (a *applier) alter(ctx context.Context, t *chunker.Table, now *ddl.State, c
 		c.Sequences = now.Sequences
 	}
 	return a.note(ctx, t, c)
+}
+
+// change runs what is derived, and what only the catalog here can tell.
+func (a *applier) change(ctx context.Context, t, entry *chunker.Table, now *ddl.State, change *ddl.Change) error {
+	was, err := a.castKinds(ctx, t, change, func(c ddl.Cast) string { return c.Was })
+	if err == nil {
+		err = a.execAll(ctx, change.Naming)
+	}
+	if err == nil && change.Computed {
+		err = a.dropComputed(ctx, entry, now, change)
+	}
+	if err == nil {
+		err = a.execAll(ctx, change.Statements("ONLY "+entry.Qualified()))
+	}
+	if err == nil && change.Computed {
+		err = a.addComputed(ctx, entry, now, change)
+	}
+	if err != nil {
+		return err
+	}
+	is, err := a.castKinds(ctx, entry, change, func(c ddl.Cast) string { return c.Is })
+	if err != nil {
+		return err
+	}
+	return a.sameCasts(ctx, entry, change, was, is)
+}
+
+func (a *applier) execAll(ctx context.Context, statements []string) error {
+	if len(statements) == 0 {
+		return nil
+	}
+	return a.session.conn.Exec(ctx, strings.Join(statements, ";\n"))
 }
 
 // statementError is a server's refusal of a statement: what it says is about the schema, and the job

@@ -26,26 +26,27 @@ type Message struct {
 // State is an ordinary table after a command; or one that is partitioned, with how many of its tree follow:
 // those that the command has changed, be it only that they stand in no tree, or in another, from now on.
 type State struct {
-	OID         uint32   `json:"oid"`
-	Schema      string   `json:"schema"`
-	Name        string   `json:"name"`
-	Kind        string   `json:"kind"`  // relkind
-	Parts       int      `json:"parts"` // of one that is partitioned
-	Part        bool     `json:"part"`  // it follows one that is
-	Persistence string   `json:"persistence"`
-	Identity    string   `json:"identity"` // relreplident
-	Typed       bool     `json:"typed"`
-	Tree        bool     `json:"tree"`      // it is a part of one, by partitions or by inheritance
-	Sequences   []string `json:"sequences"` // that its columns own, and that are in its schema
-	File        uint32   `json:"file"`      // as chunker.Table has them
-	Altered     string   `json:"altered"`
-	Generated   string   `json:"generated"`
-	Above       string   `json:"above"`
-	Parent      *Name    `json:"parent"` // of a partition
-	Bound       string   `json:"bound"`
-	Checks      []Check  `json:"checks"` // of a table in no tree: those that call no functions
-	Key         []string `json:"key"`
-	Columns     []Column `json:"columns"`
+	OID         uint32     `json:"oid"`
+	Schema      string     `json:"schema"`
+	Name        string     `json:"name"`
+	Kind        string     `json:"kind"`  // relkind
+	Parts       int        `json:"parts"` // of one that is partitioned
+	Part        bool       `json:"part"`  // it follows one that is
+	Persistence string     `json:"persistence"`
+	Identity    string     `json:"identity"` // relreplident
+	Typed       bool       `json:"typed"`
+	Tree        bool       `json:"tree"`      // it is a part of one, by partitions or by inheritance
+	Sequences   []string   `json:"sequences"` // that its columns own, and that are in its schema
+	File        uint32     `json:"file"`      // as chunker.Table has them
+	Altered     string     `json:"altered"`
+	Generated   string     `json:"generated"`
+	Above       string     `json:"above"`
+	Parent      *Name      `json:"parent"` // of a partition
+	Bound       string     `json:"bound"`
+	Checks      []Check    `json:"checks"` // of a table in no tree: those that call no functions
+	Key         []string   `json:"key"`
+	Columns     []Column   `json:"columns"`
+	Computed    []Computed `json:"computed"`
 }
 
 // Name is that of a table.
@@ -70,18 +71,36 @@ func (s *State) Partitioned() bool { return s.Kind == "p" }
 
 // Column is one of a State that is not generated.
 type Column struct {
-	Num       int16   `json:"num"`
-	Name      string  `json:"name"`
-	Type      string  `json:"type"`
-	OID       uint32  `json:"oid"`
-	Array     bool    `json:"array"`
-	NotNull   bool    `json:"not_null"`
-	Identity  string  `json:"identity"`
-	Odd       bool    `json:"odd"` // of a type that binary cannot carry, or whose text depends on the server
-	Default   *string `json:"default"`
-	Filled    bool    `json:"filled"` // rows that are older than the column have Fill in it
-	Fill      *string `json:"fill"`   // nil where it cannot be told
-	Collation *string `json:"collation"`
+	Num       int16     `json:"num"`
+	Name      string    `json:"name"`
+	Type      string    `json:"type"`
+	OID       uint32    `json:"oid"`
+	Array     bool      `json:"array"`
+	NotNull   bool      `json:"not_null"`
+	Identity  string    `json:"identity"`
+	Odd       bool      `json:"odd"` // of a type that binary cannot carry, or whose text depends on the server
+	Default   *string   `json:"default"`
+	Filled    bool      `json:"filled"` // rows that are older than the column have Fill in it
+	Fill      *string   `json:"fill"`   // nil where it cannot be told
+	Collation *string   `json:"collation"`
+	Sequence  *Sequence `json:"sequence"` // of an identity column
+}
+
+// Sequence is one by which an identity column gets its values.
+type Sequence struct {
+	Name
+	Options string `json:"options"` // in SQL
+}
+
+// Computed is a generated column.
+type Computed struct {
+	Name       string  `json:"name"`
+	Type       string  `json:"type"`
+	Expression string  `json:"expression"`
+	Stored     bool    `json:"stored"` // else virtual
+	NotNull    bool    `json:"not_null"`
+	Calls      bool    `json:"calls"` // a function or operator that is not the server's own
+	Collation  *string `json:"collation"`
 }
 
 // Check is a constraint.
@@ -115,8 +134,11 @@ type Rewrite struct {
 	Settings map[string]string `json:"settings"`
 }
 
-// columnRewrite is the reason of an ALTER COLUMN TYPE alone.
-const columnRewrite = 4
+// The reasons of an ALTER COLUMN TYPE alone, and of a column alone whose values are computed row by row.
+const (
+	columnRewrite  = 4
+	defaultRewrite = 2
+)
 
 // Object is one that was dropped.
 type Object struct {
@@ -159,7 +181,7 @@ func (m *Message) Tables() []uint32 {
 func (s *State) Entry(t *chunker.Table) chunker.Table {
 	is := *t
 	is.Schema, is.Name, is.Columns = s.Schema, s.Name, nil
-	is.File, is.Altered, is.Above = s.File, s.Altered, s.Above
+	is.File, is.Altered, is.Above, is.Generated = s.File, s.Altered, s.Above, s.Generated
 	for _, c := range s.Columns {
 		is.Columns = append(is.Columns, chunker.Column{
 			Name: c.Name, Type: c.Type, OID: c.OID, Num: c.Num, Array: c.Array, NotNull: c.NotNull, Identity: c.Identity,

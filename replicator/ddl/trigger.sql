@@ -73,6 +73,13 @@ CREATE OR REPLACE FUNCTION replicator.table_states(relations oid[]) RETURNS SETO
         'generated', COALESCE((SELECT string_agg(format('%I %s AS %s', a.attname, format_type(a.atttypid, a.atttypmod), md5(d.adbin::text)), ', ' ORDER BY a.attnum)
             FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
             WHERE a.attrelid = c.oid AND a.attgenerated <> '' AND NOT a.attisdropped), ''),
+        'computed', (SELECT jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'expression', pg_get_expr(d.adbin, d.adrelid),
+                'stored', a.attgenerated = 's', 'not_null', a.attnotnull,
+                'calls', EXISTS (SELECT FROM pg_depend f WHERE f.classid = 'pg_attrdef'::regclass AND f.objid = d.oid AND f.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)),
+                'collation', CASE WHEN a.attcollation <> t.typcollation THEN (SELECT format('%I.%I', ln.nspname, l.collname)
+                    FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace WHERE l.oid = a.attcollation) END) ORDER BY a.attnum)
+            FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+            WHERE a.attrelid = c.oid AND a.attgenerated <> '' AND NOT a.attisdropped),
         'key', (SELECT jsonb_agg(a.attname ORDER BY k.pos) FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, pos)
             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
             WHERE i.indrelid = c.oid AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident)
@@ -82,6 +89,10 @@ CREATE OR REPLACE FUNCTION replicator.table_states(relations oid[]) RETURNS SETO
             'array', t.typsubscript = 'array_subscript_handler'::regproc, 'not_null', a.attnotnull, 'identity', a.attidentity,
             'odd', EXISTS (SELECT FROM odd WHERE odd.whole = a.atttypid),
             'default', pg_get_expr(d.adbin, d.adrelid),
+            'sequence', CASE WHEN a.attidentity <> '' THEN (SELECT jsonb_build_object('schema', sn.nspname, 'name', sc.relname, 'options',
+                    format('INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s %s', q.seqincrement, q.seqmin, q.seqmax, q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END))
+                FROM pg_depend sd JOIN pg_class sc ON sc.oid = sd.objid JOIN pg_namespace sn ON sn.oid = sc.relnamespace JOIN pg_sequence q ON q.seqrelid = sc.oid
+                WHERE sd.classid = 'pg_class'::regclass AND sd.refclassid = 'pg_class'::regclass AND sd.refobjid = a.attrelid AND sd.refobjsubid = a.attnum AND sd.deptype = 'i') END,
             'filled', a.atthasmissing, 'fill', CASE WHEN a.atthasmissing AND t.typdelim = ',' THEN (a.attmissingval::text::text[])[1] END,
             'collation', CASE WHEN a.attcollation <> t.typcollation THEN (SELECT format('%I.%I', ln.nspname, l.collname)
                 FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace WHERE l.oid = a.attcollation) END) ORDER BY a.attnum)
