@@ -60,7 +60,8 @@ func (t *trial) digestSeconds(ctx context.Context, bytes float64) (float64, erro
 // largeObjectPage is the size of a page of a large object, in bytes.
 const largeObjectPage = 2048
 
-// session is what a session on the source takes to open: each step of a catch-up asks on its own.
+// session is what a session on the source takes to open and to ask the catalog something for the first time:
+// each step of a catch-up has its own.
 func (t *trial) session(ctx context.Context) (float64, error) {
 	var took []float64
 	for range 5 {
@@ -69,8 +70,12 @@ func (t *trial) session(ctx context.Context) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
+		_, err = c.Value(ctx, "SELECT count(*) FROM pg_sequences")
 		took = append(took, time.Since(began).Seconds())
 		_ = c.Close()
+		if err != nil {
+			return 0, fault.New(fault.Source, err, "")
+		}
 	}
 	return forecast.Quantile(took, 0.5), nil
 }

@@ -4,7 +4,7 @@ import "math"
 
 // Finish is what a catch-up has to do, and what the parts of it cost.
 type Finish struct {
-	Session float64 `json:"session_seconds"` // to open one on the source
+	Session float64 `json:"session_seconds"` // to open one on the source and ask it something
 	Ask     float64 `json:"ask_seconds"`     // a question to the target end and its answer
 	Commit  float64 `json:"commit_seconds"`  // a small transaction on the target, the way there included
 	Catalog float64 `json:"catalog_seconds"` // a look at what tables the source has
