@@ -27,6 +27,7 @@ type carriedRecord struct {
 
 	Renamed []schema.Renamed `json:"renamed,omitempty"`
 	Former  []string         `json:"former,omitempty"` // names that were given up
+	Gone    []ddl.Name       `json:"gone,omitempty"`   // dropped tables and views, as the plan of the schema calls them
 }
 
 // carries reports whether statements are carried.
@@ -64,7 +65,11 @@ func (j *job) takeCarried(list []apply.Carried) error {
 	tables, fresh := slices.Clone(j.planned()), map[int]chunker.Table{}
 	for _, c := range list {
 		if t := c.Table; c.N > r.N && t.Ordinal < len(tables) && tables[t.Ordinal].OID == t.OID {
-			if err := j.rename(&r, named, nameOf(&tables[t.Ordinal]), nameOf(&t), c.Sequences); err != nil {
+			err := j.rename(&r, named, nameOf(&tables[t.Ordinal]), nameOf(&t), c.Sequences)
+			if err == nil {
+				err = j.drop(&r, named, c.Dropped)
+			}
+			if err != nil {
 				return err
 			}
 			r.N, fresh[t.Ordinal], tables[t.Ordinal] = c.N, t, t
@@ -245,9 +250,16 @@ func (j *job) renewed(ctx context.Context, steps []schema.Step) ([]schema.Step, 
 	if !j.carries() {
 		return steps, nil
 	}
-	_, tables, err := j.carriedTables(ctx)
+	names, tables, err := j.carriedTables(ctx)
 	if err != nil || len(tables) == 0 {
 		return steps, err
+	}
+	if len(names.Renamed) > 0 { // which rules and policies of other tables may name
+		for _, t := range schema.Ruled(steps, j.present()) {
+			if !slices.ContainsFunc(tables, func(o chunker.Table) bool { return o.OID == t.OID }) {
+				tables = append(tables, t)
+			}
+		}
 	}
 	conn, err := j.source.ConnectAny(ctx, "renew")
 	if err != nil {

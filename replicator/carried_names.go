@@ -1,13 +1,15 @@
 package replicator
 
 import (
+	"slices"
+
 	"replicator/chunker"
 	"replicator/replicator/ddl"
 	"replicator/replicator/schema"
 	"replicator/replicator/status"
 )
 
-// Tables that statements have given another name or schema. The plan's entry has the new one. What was made
+// Tables that statements have given another name or schema, or have dropped. The plan's entry has the new one. What was made
 // of a dump before keeps the old ones: the steps of the schema, which are known by them, and texts that
 // wait for the fence. They are held together by the record of what was carried.
 
@@ -46,6 +48,41 @@ func (j *job) baseline(named map[string]any) (schema.Baseline, error) {
 	return b, err
 }
 
+// drop forgets what was dropped on both sides: it is no loss, and if the source has something of that name
+// again, that is new.
+func (j *job) drop(r *carriedRecord, named map[string]any, dropped []ddl.Object) error {
+	if len(dropped) == 0 {
+		return nil
+	}
+	base, err := j.baseline(named)
+	if err != nil {
+		return err
+	}
+	for i := range dropped {
+		o := &dropped[i]
+		base.Forget(o)
+		switch o.Kind {
+		case "table", "view", "materialized view":
+			r.Gone = append(r.Gone, r.giveUp(o.Called()))
+		case "sequence":
+			r.giveUp(o.Called())
+		}
+	}
+	return nil
+}
+
+// giveUp has nothing be called name any more, and returns what the plan of the schema calls it.
+func (r *carriedRecord) giveUp(name ddl.Name) ddl.Name {
+	r.Former = append(r.Former, name.String())
+	for i := range r.Renamed {
+		if was := r.Renamed[i].Was; r.Renamed[i].Is == name {
+			r.Renamed = slices.Delete(r.Renamed, i, i+1)
+			return was
+		}
+	}
+	return name
+}
+
 func (r *carriedRecord) rename(was, is ddl.Name) {
 	r.Former = append(r.Former, was.String())
 	for i := range r.Renamed {
@@ -82,13 +119,20 @@ func (j *job) given() (map[string]bool, error) {
 		names[r.Renamed[i].Is.String()] = true
 	}
 	for i := range j.planned() {
-		names[j.planned()[i].String()] = true
+		if t := &j.planned()[i]; t.Gone {
+			delete(names, t.String())
+		}
+	}
+	for i := range j.planned() {
+		if t := &j.planned()[i]; !t.Gone {
+			names[t.String()] = true
+		}
 	}
 	return names, nil
 }
 
-// pinned are the tables that keep their names: a rule or a policy that is made at the fence has them in its
-// text, where columns are called by them, too.
+// pinned are the tables that keep their names: a rule that is made at the fence has them in its text, where
+// columns are called by them, too, and it is of a view, which is not dumped again there.
 func (j *job) pinned() (list []int, err error) {
 	if !j.carries() {
 		return nil, nil
@@ -101,13 +145,14 @@ func (j *job) pinned() (list []int, err error) {
 	for i := range r.Renamed {
 		was[r.Renamed[i].Is.String()] = r.Renamed[i].Was.String()
 	}
-	names := schema.Pinning(j.waiting())
+	steps := schema.Following(j.waiting(&r), r.Renamed)
+	names := schema.Pinning(steps, schema.Ruled(steps, j.present()))
 	for i := range j.planned() {
 		name := j.planned()[i].String()
 		if before, ok := was[name]; ok {
 			name = before
 		}
-		if names[name] {
+		if names[name] && !j.planned()[i].Gone {
 			list = append(list, i)
 		}
 	}
@@ -118,7 +163,10 @@ func (j *job) pinned() (list []int, err error) {
 func (j *job) showNames(tables []chunker.Table) {
 	j.tracker.Update(func(s *status.Status) {
 		for i := range tables {
-			s.Tables[tables[i].Ordinal].Name = tables[i].String()
+			row := &s.Tables[tables[i].Ordinal]
+			if row.Name = tables[i].String(); tables[i].Gone {
+				row.Kind = status.Late
+			}
 		}
 	})
 }

@@ -85,7 +85,7 @@ func (j *job) fatal(changes []schema.Change) []schema.Change {
 
 func (j *job) isFollowed(name string) bool {
 	for i := range j.planned() {
-		if j.planned()[i].String() == name {
+		if j.planned()[i].String() == name && !j.planned()[i].Gone {
 			return !j.planned()[i].Late()
 		}
 	}

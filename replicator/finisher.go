@@ -181,15 +181,15 @@ func (f *finisher) asFilled(ctx context.Context, steps []schema.Step) ([]schema.
 // foreign keys where our role cannot keep them from firing.
 func (f *finisher) finishSteps() ([]schema.Step, error) {
 	r, err := f.carriedNames()
-	return slices.Concat(schema.Following(f.waiting(), r.Renamed), f.made.Finish), err
+	return slices.Concat(schema.Following(f.waiting(&r), r.Renamed), f.made.Finish), err
 }
 
-// waiting are those of them that were planned, with the names of then.
-func (j *job) waiting() []schema.Step {
+// waiting are those of them that were planned, with the names of then, without those of dropped tables.
+func (j *job) waiting(r *carriedRecord) []schema.Step {
 	if j.replica {
-		return j.work.Finish
+		return schema.Without(j.work.Finish, r.Gone)
 	}
-	return slices.Concat(j.work.Foreign, j.work.Validate, j.work.Finish)
+	return schema.Without(slices.Concat(j.work.Foreign, j.work.Validate, j.work.Finish), r.Gone)
 }
 
 // Open makes the target's phase open, first in the target itself: that row is the truth (I7).

@@ -70,7 +70,7 @@ func (j *job) applyOnce(ctx context.Context, until string, stop wal.LSN, filtere
 	if err != nil {
 		return err
 	}
-	cfg := target.FollowConfig{Tables: j.published(), Until: until, Stop: stop, DDL: j.carries(), Carried: carried, Pinned: pinned}
+	cfg := target.FollowConfig{Tables: j.published(), Until: until, Stop: stop, DDL: j.carries(), Carried: carried, Late: j.lateTables(), Pinned: pinned}
 	keep := wal.LSN(math.MaxUint64)
 	if filtered {
 		// The marker must be met again even if its transaction is applied already.

@@ -213,11 +213,21 @@ func (j *job) published() (list []chunker.Table) {
 	return list
 }
 
-// table finds a table of the plan by its name.
+// lateTables are the planned tables that are copied at the fence.
+func (j *job) lateTables() (list []chunker.Table) {
+	for _, t := range j.planned() {
+		if t.Late() && !t.Gone {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// table finds a table of the plan by its name; one that is gone has none.
 func (j *job) table(schemaName, name string) *chunker.Table {
 	for i := range j.planned() {
-		if j.planned()[i].Schema == schemaName && j.planned()[i].Name == name {
-			return &j.planned()[i]
+		if t := &j.planned()[i]; !t.Gone && t.Schema == schemaName && t.Name == name {
+			return t
 		}
 	}
 	return nil

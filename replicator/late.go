@@ -19,7 +19,7 @@ func (j *job) newTables(ctx context.Context, conn *pg.Conn) ([]chunker.Table, er
 	}
 	var made []chunker.Table
 	for i := range now {
-		if t := j.table(now[i].Schema, now[i].Name); t == nil || t.Gone {
+		if t := j.table(now[i].Schema, now[i].Name); t == nil {
 			made = append(made, now[i])
 		}
 	}

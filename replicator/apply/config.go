@@ -58,7 +58,8 @@ type Config struct {
 	// one that Tables are as of.
 	DDL     bool
 	Carried int64
-	Pinned  []int // ordinals of tables that keep their names: what waits for the fence has them in its text
+	Late    []chunker.Table // of the plan; they may be dropped, and no other statement on them is carried
+	Pinned  []int           // ordinals of tables that keep their names: what waits for the fence has them in its text
 
 	Logger   *slog.Logger
 	Progress func(Progress)     // called after every commit, from Run's goroutine; may be nil

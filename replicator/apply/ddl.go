@@ -27,12 +27,14 @@ type Carried struct {
 	Statement string        `json:"statement"`
 	Table     chunker.Table `json:"table"`
 	Sequences []string      `json:"sequences,omitempty"` // that went with it to another schema
+	Dropped   []ddl.Object  `json:"dropped,omitempty"`   // what went along with tables that are gone
 }
 
 // noted is what replicator.ddl keeps of it.
 type noted struct {
 	chunker.Table
-	Sequences []string `json:"sequences,omitempty"`
+	Sequences []string     `json:"sequences,omitempty"`
+	Dropped   []ddl.Object `json:"dropped,omitempty"`
 }
 
 // DropIndex begins the Statement of one that was dropped; its name follows.
@@ -79,16 +81,22 @@ func (a *applier) carry(ctx context.Context, m *ddl.Message) error {
 	case m.State != nil && (m.State.Partitioned() || m.State.Part):
 		return a.carryPart(ctx, m.State)
 	}
+	if m.Dropped != nil {
+		if err := a.dropTables(ctx, m.Dropped); err != nil {
+			return err
+		}
+		return a.dropIndexes(ctx, m)
+	}
 	for _, oid := range m.Tables() {
 		t := a.relations.byOID[oid]
-		if t == nil || a.passes(oid) {
+		if t == nil || t.Late() || a.passes(oid) {
 			continue
 		}
 		if err := a.carryTable(ctx, t, m); err != nil {
 			return err
 		}
 	}
-	return a.dropIndexes(ctx, m)
+	return nil
 }
 
 func (a *applier) carryTable(ctx context.Context, t *chunker.Table, m *ddl.Message) error {
@@ -108,7 +116,7 @@ func (a *applier) carryTable(ctx context.Context, t *chunker.Table, m *ddl.Messa
 			return nil
 		}
 		if len(change.Naming) > 0 && slices.Contains(a.cfg.Pinned, t.Ordinal) {
-			return &ddl.Refusal{Table: t.String(), Why: strings.Join(change.Kinds, ", ") + ", which rules or policies that are made at the fence name,"}
+			return &ddl.Refusal{Table: t.String(), Why: strings.Join(change.Kinds, ", ") + ", which a view's rule names that is made at the fence,"}
 		}
 		return a.alter(ctx, t, m.State, change)
 	case m.Rewrite != nil:
@@ -118,8 +126,6 @@ func (a *applier) carryTable(ctx context.Context, t *chunker.Table, m *ddl.Messa
 		a.carrying.rewrites[t.OID] = m.Rewrite
 	case m.Index != nil && !judged && m.Index.Whole && m.Index.Valid:
 		return a.makeIndex(ctx, t, m.Index)
-	case m.Dropped != nil:
-		return &ddl.Refusal{Table: t.String(), Why: "DROP TABLE"}
 	}
 	return nil
 }
@@ -343,7 +349,7 @@ func (a *applier) columnsOf(ctx context.Context, t *chunker.Table) (map[string]c
 
 // note keeps in the target what the table is from now on, and goes on with that.
 func (a *applier) note(ctx context.Context, t *chunker.Table, c Carried) error {
-	raw, err := json.Marshal(noted{c.Table, c.Sequences})
+	raw, err := json.Marshal(noted{c.Table, c.Sequences, c.Dropped})
 	if err != nil {
 		return err
 	}
@@ -406,7 +412,7 @@ func (a *applier) recall(ctx context.Context) error {
 		if err = errors.Join(err, json.Unmarshal([]byte(r[2]), &is)); err != nil {
 			return fmt.Errorf("read the statements that were carried: %w", err)
 		}
-		c := Carried{N: n, Statement: r[1], Table: is.Table, Sequences: is.Sequences}
+		c := Carried{N: n, Statement: r[1], Table: is.Table, Sequences: is.Sequences, Dropped: is.Dropped}
 		a.relations.become(c.Table)
 		a.report.now.Carried = append(a.report.now.Carried, c)
 	}

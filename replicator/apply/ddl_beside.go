@@ -81,7 +81,7 @@ func (a *applier) dropIndexes(ctx context.Context, m *ddl.Message) error {
 			continue
 		}
 		t := a.relations.tables[rows[0][0]+"\x00"+rows[0][1]]
-		if t == nil || t.KeyIndex == o.Name || a.judged(t) {
+		if t == nil || t.Late() || t.KeyIndex == o.Name || a.judged(t) {
 			continue // what that changes shows in the stream
 		}
 		if err := a.upToHere(ctx); err != nil {

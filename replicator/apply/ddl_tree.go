@@ -81,7 +81,7 @@ func (a *applier) carryTree(ctx context.Context, t *tree) error {
 func (a *applier) branches(t *tree) (told []branch, err error) {
 	for _, p := range t.parts {
 		was := a.relations.byOID[p.OID]
-		if was == nil || p.Partitioned() || a.passes(p.OID) {
+		if was == nil || was.Late() || p.Partitioned() || a.passes(p.OID) {
 			continue
 		}
 		rewrite := a.carrying.rewrites[p.OID]
@@ -114,7 +114,7 @@ func (a *applier) below(ctx context.Context, head *ddl.State) (followed []*chunk
 		return nil, nil, fmt.Errorf("read the tree of %s on the target: %w", head.Called(), err)
 	}
 	for _, r := range rows {
-		if t := a.relations.tables[r[0]+"\x00"+r[1]]; t != nil {
+		if t := a.relations.tables[r[0]+"\x00"+r[1]]; t != nil && !t.Late() {
 			followed = append(followed, t)
 		} else {
 			others = append(others, ddl.Name{Schema: r[0], Name: r[1]})
@@ -311,11 +311,17 @@ func placed(s *ddl.State) place {
 	return place{*s.Parent, s.Bound}
 }
 
+// follows reports whether changes of the table come.
+func (a *applier) follows(oid uint32) bool {
+	t := a.relations.byOID[oid]
+	return t != nil && !t.Late()
+}
+
 // places reads where those of the parts stand that the target has and that are followed or partitioned.
 func (a *applier) places(ctx context.Context, t *tree) (map[ddl.Name]place, error) {
 	var schemas, names []string
 	for _, p := range t.parts {
-		if p.Partitioned() || a.relations.byOID[p.OID] != nil && !a.passes(p.OID) {
+		if p.Partitioned() || a.follows(p.OID) && !a.passes(p.OID) {
 			schemas, names = append(schemas, p.Schema), append(names, p.Name)
 		}
 	}

@@ -146,8 +146,12 @@ type Object struct {
 	OID      uint32 `json:"oid"`
 	Schema   string `json:"schema"`
 	Name     string `json:"name"`
-	Original bool   `json:"original"` // the command named it
+	Part     string `json:"part,omitempty"`     // of a constraint, whose table Name is
+	Original bool   `json:"original,omitempty"` // the command named it
 }
+
+// Called is its name, or that of its table.
+func (o *Object) Called() Name { return Name{o.Schema, o.Name} }
 
 // Parse reads a message. Its text is never repeated in an error: a Fill is a row's value.
 func Parse(content []byte) (*Message, error) {

@@ -123,8 +123,10 @@ BEGIN
                     'intervalstyle', current_setting('intervalstyle'), 'extra_float_digits', current_setting('extra_float_digits')))));
         END IF;
     ELSIF tg_event = 'sql_drop' THEN
-        SELECT jsonb_agg(jsonb_build_object('kind', object_type, 'oid', objid::bigint, 'schema', schema_name, 'name', object_name, 'original', original))
-            INTO said FROM pg_event_trigger_dropped_objects() WHERE object_type IN ('table', 'index') AND NOT is_temporary;
+        SELECT jsonb_agg(jsonb_build_object('kind', object_type, 'oid', objid::bigint, 'schema', address_names[1], 'name', address_names[2],
+                'part', COALESCE(address_names[3], ''), 'original', original))
+            INTO said FROM pg_event_trigger_dropped_objects() WHERE NOT is_temporary
+            AND object_type IN ('table', 'index', 'sequence', 'view', 'materialized view', 'table constraint');
         IF said IS NOT NULL THEN
             PERFORM replicator.emit_ddl(jsonb_build_object('tag', tg_tag, 'dropped', said));
         END IF;

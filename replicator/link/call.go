@@ -100,11 +100,12 @@ type followBegin struct {
 	Stop   wal.LSN           `json:"stop"`
 	Skip   []uint32          `json:"skip,omitempty"`
 
-	DDL     bool  `json:"ddl,omitempty"`
-	Carried int64 `json:"carried,omitempty"`
-	Pinned  []int `json:"pinned,omitempty"`
+	DDL     bool            `json:"ddl,omitempty"`
+	Carried int64           `json:"carried,omitempty"`
+	Late    []chunker.Table `json:"late,omitempty"`
+	Pinned  []int           `json:"pinned,omitempty"`
 }
 
 func (f *followBegin) config() target.FollowConfig {
-	return target.FollowConfig{Tables: f.Tables, Chunks: f.Chunks, Until: f.Until, Stop: f.Stop, Skip: f.Skip, DDL: f.DDL, Carried: f.Carried, Pinned: f.Pinned}
+	return target.FollowConfig{Tables: f.Tables, Chunks: f.Chunks, Until: f.Until, Stop: f.Stop, Skip: f.Skip, DDL: f.DDL, Carried: f.Carried, Late: f.Late, Pinned: f.Pinned}
 }

@@ -46,7 +46,7 @@ func (r *Remote) Follow(ctx context.Context, cfg target.FollowConfig, src apply.
 		return apply.Result{}, lost("follow", errors.New("the link went down"))
 	}
 	f := &following{r: r, w: w, call: r.number(), out: make(chan outcome, 1)}
-	if err := w.send(kindFollow, r.epoch.Load(), f.call, followBegin{Tables: cfg.Tables, Chunks: cfg.Chunks, Until: cfg.Until, Stop: cfg.Stop, Skip: cfg.Skip, DDL: cfg.DDL, Carried: cfg.Carried, Pinned: cfg.Pinned}); err != nil {
+	if err := w.send(kindFollow, r.epoch.Load(), f.call, followBegin{Tables: cfg.Tables, Chunks: cfg.Chunks, Until: cfg.Until, Stop: cfg.Stop, Skip: cfg.Skip, DDL: cfg.DDL, Carried: cfg.Carried, Late: cfg.Late, Pinned: cfg.Pinned}); err != nil {
 		return apply.Result{}, lost("follow", err)
 	}
 	return f.run(ctx, cfg, src)

@@ -137,6 +137,24 @@ func (b Baseline) Rename(was, is ddl.Name) {
 	maps.Copy(b, renamed)
 }
 
+// Forget forgets an object that was dropped, with all that is a part of it.
+func (b Baseline) Forget(o *ddl.Object) {
+	name := o.Called().String()
+	said, column := o.Schema+"."+strings.ToUpper(o.Kind)+" "+pg.Ident(o.Name), o.Schema+".COLUMN "+pg.Ident(o.Name)+"."
+	granted := o.Schema + ".TABLE " + pg.Ident(o.Name)
+	maps.DeleteFunc(b, func(_ string, k Known) bool {
+		switch {
+		case o.Part != "":
+			return strings.HasSuffix(k.Kind, "constraint") && k.Name == name+" "+o.Part
+		case k.Relation == name || k.Kind+" "+k.Name == o.Kind+" "+name:
+			return true
+		case k.Kind == "comment" || k.Kind == "acl" || k.Kind == "security label":
+			return k.Name == said || k.Name == granted || strings.HasPrefix(k.Name, column)
+		}
+		return (k.Kind == "rule" || k.Kind == "trigger") && strings.HasPrefix(k.Name, name+" ")
+	})
+}
+
 // retag gives a table's new name to the tag of something that is a part of it.
 func retag(tag, was, is string) string {
 	if rest, ok := strings.CutPrefix(tag, was); ok && (rest == "" || rest[0] == ' ') {

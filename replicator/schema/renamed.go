@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"replicator/chunker"
 	"replicator/replicator/ddl"
 	"replicator/replicator/pg"
 )
@@ -46,7 +47,10 @@ func AsIs(sql string) string { return sql }
 
 // followed are the kinds of steps in which a table's new name can simply take the place of the old one:
 // nothing in them calls a column by its table.
-var followed = []string{"TRIGGER", "ROW SECURITY", "FK CONSTRAINT", "CHECK CONSTRAINT", KindValidate, KindIdentity, "TABLE ATTACH"}
+var followed = []string{"TRIGGER", "ROW SECURITY", "FK CONSTRAINT", "CHECK CONSTRAINT", KindValidate, KindIdentity, "TABLE ATTACH", "ACL"}
+
+// dumpedAgain are those that are renewed where their table is called otherwise, see [Renewal].
+var dumpedAgain = []string{"RULE", "POLICY"}
 
 // Following are steps as they have to be for relations that are called otherwise by now.
 func Following(steps []Step, list []Renamed) []Step {
@@ -61,10 +65,11 @@ func Following(steps []Step, list []Renamed) []Step {
 	steps = slices.Clone(steps)
 	for i := range steps {
 		s := &steps[i]
-		if !slices.Contains(followed, s.Kind) {
+		if slices.Contains(followed, s.Kind) {
+			s.SQL, s.Undo = replaceNames(s.SQL, replace), replaceNames(s.Undo, replace)
+		} else if !slices.Contains(dumpedAgain, s.Kind) {
 			continue
 		}
-		s.SQL, s.Undo = replaceNames(s.SQL, replace), replaceNames(s.Undo, replace)
 		s.Name, s.Table = renamedTag(s.Name, names), renamedTag(s.Table, names)
 	}
 	return steps
@@ -80,14 +85,54 @@ func renamedTag(name string, names map[string]string) string {
 	return name
 }
 
-// Pinning are the names in the texts of steps that cannot follow a table to another name.
-func Pinning(steps []Step) map[string]bool {
+// dependent are the kinds of steps that are nothing without any table that they name.
+var dependent = []string{"FK CONSTRAINT", "INDEX", "TABLE ATTACH", "COMMENT", "ACL"}
+
+// Without leaves out the steps of tables and views that are gone: all that is theirs, and keys that point to them.
+func Without(steps []Step, gone []ddl.Name) []Step {
+	if len(gone) == 0 {
+		return steps
+	}
+	m, away := merger{}, map[string]bool{}
+	for _, n := range gone {
+		m.gone, away[n.String()] = append(m.gone, chunker.Table{Schema: n.Schema, Name: n.Name}), true
+	}
+	out := map[string]bool{} // foreign keys, whose validation goes as well
+	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool {
+		named := false
+		if slices.Contains(dependent, s.Kind) {
+			replaceNames(s.SQL, func(n ddl.Name, _ string) (string, bool) { named = named || away[n.String()]; return "", false })
+		}
+		named = named || m.belongs(&s) || s.Kind == KindRefresh && away[s.Name] || s.Kind == KindValidate && out[s.Name]
+		out[s.Name] = out[s.Name] || named && s.Kind == "FK CONSTRAINT"
+		return named
+	})
+}
+
+// Ruled are the tables that have rules or policies among steps.
+func Ruled(steps []Step, tables []chunker.Table) (list []chunker.Table) {
+	for i := range tables {
+		if slices.ContainsFunc(steps, func(s Step) bool { return rules(&tables[i], &s) }) {
+			list = append(list, tables[i])
+		}
+	}
+	return list
+}
+
+func rules(t *chunker.Table, s *Step) bool {
+	return slices.Contains(dumpedAgain, s.Kind) && strings.HasPrefix(s.Name, t.String()+" ")
+}
+
+// Pinning are the names in the texts of steps that cannot follow a table to another name, and are not
+// dumped again either, as those of the ruled tables are.
+func Pinning(steps []Step, ruled []chunker.Table) map[string]bool {
 	names := map[string]bool{}
 	for i := range steps {
-		if slices.Contains(followed, steps[i].Kind) {
+		s := &steps[i]
+		if slices.Contains(followed, s.Kind) || slices.ContainsFunc(ruled, func(t chunker.Table) bool { return rules(&t, s) }) {
 			continue
 		}
-		replaceNames(steps[i].SQL, func(n ddl.Name, _ string) (string, bool) { names[n.String()] = true; return "", false })
+		replaceNames(s.SQL, func(n ddl.Name, _ string) (string, bool) { names[n.String()] = true; return "", false })
 	}
 	return names
 }

@@ -1,8 +1,12 @@
 package schema
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
+	"replicator/chunker"
 	"replicator/replicator/ddl"
 )
 
@@ -19,11 +23,12 @@ func TestFollowing(t *testing.T) {
 	} {
 		steps := []Step{{ID: "1", Kind: tc.kind, Name: "h.a x", Table: "h.a", SQL: tc.was}}
 		have := Following(steps, list)[0]
-		if have.SQL != tc.want || have.ID != "1" || tc.kind != "RULE" && (have.Name != "h.b x" || have.Table != "h.b") || steps[0].SQL != tc.was {
+		if have.SQL != tc.want || have.ID != "1" || have.Name != "h.b x" || have.Table != "h.b" || steps[0].SQL != tc.was {
 			t.Errorf("%s: %+v", tc.kind, have)
 		}
-		if Pinning(steps)["h.a"] != (tc.kind == "RULE") {
-			t.Errorf("%s: pins %v", tc.kind, Pinning(steps))
+		ruled := Ruled(steps, []chunker.Table{{Schema: "h", Name: "z"}, {Schema: "h", Name: "a"}})
+		if all, others := Pinning(steps, nil), Pinning(steps, ruled); all["h.a"] != (tc.kind == "RULE") || others["h.a"] {
+			t.Errorf("%s: pins %v, and without ruled tables %v", tc.kind, all, others)
 		}
 	}
 }
@@ -52,5 +57,40 @@ func TestBaselineRename(t *testing.T) {
 	items := NewBaseline(dump("b", "a", "a", "that"), spelled).Since(then, none)
 	if len(items) != 2 {
 		t.Errorf("a view and a comment have changed, but %v", items)
+	}
+}
+
+// TestWithout leaves out what is of a table or view that is gone, and keys that point to it, and nothing else.
+func TestWithout(t *testing.T) {
+	steps := []Step{
+		{Kind: "FK CONSTRAINT", Name: "h.b k", SQL: `ALTER TABLE ONLY "h"."b" ADD CONSTRAINT "k" FOREIGN KEY (a) REFERENCES "h"."a"("i")`},
+		{Kind: KindValidate, Name: "h.b k"},
+		{Kind: "TRIGGER", Name: "h.a t"}, {Kind: KindIdentity, Name: "h.a.i", Table: "h.a"}, {Kind: KindRefresh, Name: "h.m"},
+		{Kind: "INDEX", Name: "h.i", SQL: `CREATE INDEX "i" ON "h"."m" USING btree (n)`},
+		{Kind: "FK CONSTRAINT", Name: "h.b l", SQL: `ALTER TABLE ONLY "h"."b" ADD CONSTRAINT "l" FOREIGN KEY (a) REFERENCES "h"."aa"("i")`},
+		{Kind: KindValidate, Name: "h.b l"}, {Kind: "TRIGGER", Name: "h.aa t", SQL: `CREATE TRIGGER t ... EXECUTE FUNCTION h.a()`},
+	}
+	var left []string
+	for _, s := range Without(steps, []ddl.Name{{Schema: "h", Name: "a"}, {Schema: "h", Name: "m"}}) {
+		left = append(left, s.Kind+" "+s.Name)
+	}
+	if have := strings.Join(left, ", "); have != "FK CONSTRAINT h.b l, VALIDATE h.b l, TRIGGER h.aa t" {
+		t.Errorf("left are %s", have)
+	}
+}
+
+// TestBaselineForget forgets a table, a view and a key, and what was said of them.
+func TestBaselineForget(t *testing.T) {
+	b := NewBaseline([]Entry{
+		{ID: 1, Type: "TABLE", Schema: "h", Name: "a"}, {ID: 2, Type: "TABLE", Schema: "h", Name: "ab"},
+		{ID: 3, Type: "COMMENT", Schema: "h", Name: `TABLE "a"`, Depends: []int{1}}, {ID: 4, Type: "COMMENT", Schema: "h", Name: `TABLE "ab"`, Depends: []int{2}},
+		{ID: 5, Type: "VIEW", Schema: "h", Name: "v", Depends: []int{1}}, {ID: 6, Type: "ACL", Schema: "h", Name: `TABLE "v"`, Depends: []int{5}},
+		{ID: 7, Type: "FK CONSTRAINT", Schema: "h", Name: "ab k", Depends: []int{2, 1}}, {ID: 8, Type: "CONSTRAINT", Schema: "h", Name: "ab p", Depends: []int{2}},
+	}, AsIs)
+	b.Forget(&ddl.Object{Kind: "table", Schema: "h", Name: "a"})
+	b.Forget(&ddl.Object{Kind: "view", Schema: "h", Name: "v"})
+	b.Forget(&ddl.Object{Kind: "table constraint", Schema: "h", Name: "ab", Part: "k"})
+	if have := strings.Join(slices.Sorted(maps.Keys(b)), ", "); have != `comment h.TABLE "ab", constraint h.ab p, table h.ab` {
+		t.Errorf("left are %s", have)
 	}
 }

@@ -134,6 +134,7 @@ type FollowConfig struct {
 	// DDL has statements carried, see apply.Config; Carried is the number of the last one that is in Tables.
 	DDL     bool
 	Carried int64
+	Late    []chunker.Table
 	Pinned  []int
 	Report  func(apply.Progress)
 }

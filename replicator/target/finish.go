@@ -17,7 +17,7 @@ import (
 func (l *Local) Follow(ctx context.Context, cfg FollowConfig, src apply.Source) (apply.Result, error) {
 	ac := apply.Config{
 		Connect: l.writer, Job: l.cfg.Job, Epoch: l.epoch.Load(), Tables: cfg.Tables, Until: cfg.Until, Stop: cfg.Stop, Skip: cfg.Skip,
-		DDL: cfg.DDL, Carried: cfg.Carried, Pinned: cfg.Pinned,
+		DDL: cfg.DDL, Carried: cfg.Carried, Late: cfg.Late, Pinned: cfg.Pinned,
 		Limits: l.cfg.Limits, Logger: l.cfg.Logger, Progress: cfg.Report, Hook: l.cfg.Hook,
 	}
 	if cfg.Chunks != nil {
