@@ -157,6 +157,15 @@ func (f *finisher) Finish(ctx context.Context) (string, error) {
 	left := slices.DeleteFunc(there.LeftOut, func(i schema.Item) bool {
 		return !slices.ContainsFunc(steps, func(s schema.Step) bool { return s.ID == i.Name })
 	})
+	orphaned := slices.DeleteFunc(slices.Clone(left), func(i schema.Item) bool {
+		return !slices.ContainsFunc(steps, func(s schema.Step) bool {
+			return s.ID == i.Name && (s.Kind == "FK CONSTRAINT" || s.Kind == schema.KindValidate)
+		})
+	})
+	if len(orphaned) > 0 && f.word != schema.AcknowledgeAll { // behind the manifest, which nobody could acknowledge
+		return "", fault.New(fault.Preflight, fmt.Errorf("rows of the source break its foreign keys: %s", schema.Few(orphaned)),
+			"delete or mend these rows on the source; or catchup --acknowledge all goes on, and the keys stay NOT VALID or away on the target")
+	}
 	if len(left) > 0 {
 		detail += "; not made on the target: " + schema.Few(left)
 	}

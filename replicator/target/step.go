@@ -112,7 +112,7 @@ func stepError(s *schema.Step, err error) error {
 	case "42P07", "42710", "42P06", "42723": // duplicate table, object, schema, function
 		return fault.New(fault.Preflight, err, "the target is not empty: seed into an empty database, or with --reuse over a restored copy of this one; replicator check lists what stands in the way")
 	case "23505", "23503", "23514", "23P01": // what the source upholds the target's rows break
-		return fault.New(fault.Mismatch, err, "the rows on the target break what holds on the source: the copy is not what it should be; keep both sides and ask")
+		return fault.New(fault.Mismatch, err, "look whether rows on the source break it as well (triggers that were off, an index older than its collation), and mend them there; if none do, the copy is not what it should be: keep both sides and ask")
 	}
 	if pg.Lost(err) || pg.Transient(err) || fault.CodeOf(err) != fault.Unexpected {
 		return err
