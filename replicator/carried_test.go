@@ -246,7 +246,9 @@ func TestStatementsWithLeastRights(t *testing.T) {
 	m := newMove(t, 14, 18)
 	owner := m.value(m.source, "SELECT tableowner FROM pg_tables WHERE schemaname = 'record' AND tablename = 'patient'")
 	m.exec(m.source, `CREATE TABLE record.carried (id int PRIMARY KEY, a text, b varchar(9), c int DEFAULT 1); ALTER TABLE record.carried OWNER TO "`+owner+`";
-		INSERT INTO record.carried SELECT i, 'CANARY-7f3a9', i FROM generate_series(1, 300) i`)
+		INSERT INTO record.carried SELECT i, 'CANARY-7f3a9', i FROM generate_series(1, 300) i; CREATE SCHEMA beside; ALTER SCHEMA beside OWNER TO "`+owner+`";
+		CREATE TABLE record.dropped (id serial PRIMARY KEY, carried int REFERENCES record.carried); ALTER TABLE record.dropped OWNER TO "`+owner+`";
+		CREATE TABLE record.moved (id serial PRIMARY KEY); ALTER TABLE record.moved OWNER TO "`+owner+`"`)
 	m.setUp(source.FenceDatabase)
 	m.noSuperuser()
 	sql, err := check.SourceSetup(t.Context(), check.SetupOptions{DSN: m.source, DDL: "replicate"})
@@ -262,6 +264,8 @@ func TestStatementsWithLeastRights(t *testing.T) {
 	defer c.Close()
 	for _, sql := range []string{
 		`SET ROLE "` + owner + `"`,
+		"INSERT INTO record.dropped (carried) VALUES (1); DROP TABLE record.dropped",
+		"ALTER TABLE record.moved SET SCHEMA beside; INSERT INTO beside.moved DEFAULT VALUES; ALTER TABLE beside.moved RENAME TO on_and_on; INSERT INTO beside.on_and_on DEFAULT VALUES",
 		"ALTER TABLE record.patient ADD COLUMN ward_of_birth text NOT NULL DEFAULT 'none'",
 		"ALTER TABLE record.carried ADD d date DEFAULT '2001-02-03', DROP c", "UPDATE record.carried SET d = NULL WHERE id % 2 = 0",
 		"ALTER TABLE record.carried RENAME a TO z", "ALTER TABLE record.carried ALTER b TYPE text", "ALTER TABLE record.carried ALTER z SET NOT NULL, ALTER z SET DEFAULT 'q'",
@@ -273,7 +277,7 @@ func TestStatementsWithLeastRights(t *testing.T) {
 	}
 	wards.mustCommit(t, 50)
 	report, err := m.catchup(replicator.CatchupOptions{})
-	if fault.CodeOf(err) != fault.Preflight || !strings.Contains(fmt.Sprint(err), "settings of table record.carried") || strings.Contains(err.Error(), "record.patient") {
+	if fault.CodeOf(err) != fault.Preflight || !strings.Contains(fmt.Sprint(err), "settings of table record.carried") || strings.Contains(err.Error(), "record.patient") || strings.Contains(err.Error(), "moved") {
 		t.Fatalf("what was not carried is not named: %v %v", report, err)
 	}
 	if _, err = m.catchup(replicator.CatchupOptions{Acknowledge: "all"}); err != nil {

@@ -123,9 +123,10 @@ func (w *watcher) alarm(st slot.State) {
 }
 
 // lookForTables names what is copied at the fence: planned late tables, and tables made after the
-// plan. The whole catalog is read only when the number of tables or the newest of them has changed.
+// plan. The whole catalog is read only when the number of tables, the newest of them or the plan has changed.
 func (w *watcher) lookForTables(ctx context.Context) error {
 	looks, err := w.conn.Value(ctx, "SELECT count(*) || ' ' || coalesce(max(oid::bigint), 0) FROM pg_class WHERE relkind = 'r' AND relpersistence <> 't'")
+	looks = fmt.Sprintf("%s %p", looks, w.nowPlan.Load()) // a statement that is carried makes another plan
 	if err != nil || looks == w.tables {
 		return err
 	}
