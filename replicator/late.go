@@ -39,7 +39,7 @@ func (j *job) newRelations(ctx context.Context, conn *pg.Conn) ([]schema.Relatio
 		return nil, err
 	}
 	for i := range parents {
-		if r := parents[i].Relation; !known[r.String()] {
+		if r := parents[i].Relation; !known[r.Tag()] && !known[r.String()] {
 			made = append(made, r)
 		}
 	}
@@ -48,7 +48,7 @@ func (j *job) newRelations(ctx context.Context, conn *pg.Conn) ([]schema.Relatio
 		return nil, err
 	}
 	for i := range sequences {
-		if r := sequences[i].Relation; !sequences[i].Identity && !known[r.String()] {
+		if r := sequences[i].Relation; !sequences[i].Identity && !known[r.Tag()] && !known[r.String()] {
 			made = append(made, r)
 		}
 	}

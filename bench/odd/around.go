@@ -132,6 +132,7 @@ func (m *maker) views() {
 		sql := fmt.Sprintf("SELECT %s AS %s, count(*) OVER () AS n FROM %s AS x", of.id, id, of.name)
 		switch m.r.IntN(6) {
 		case 0:
+			of = pick(m, from[:len(m.tables)]) // a view upon views may be none that rows go through
 			with := pick(m, []string{"security_barrier", "security_barrier, check_option = local", "check_option = cascaded"})
 			if m.version >= 15 && m.one(2) {
 				with = "security_invoker = true"

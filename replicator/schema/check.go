@@ -107,7 +107,7 @@ func (p *planner) check(e *Entry) {
 
 // tag is what pg_dump calls a comment on the constraint.
 func (c *Check) tag() [2]string {
-	return [2]string{c.Schema, "CONSTRAINT " + pg.Ident(c.Called) + " ON " + pg.Ident(c.Name)}
+	return [2]string{oneLine.Replace(c.Schema), oneLine.Replace("CONSTRAINT " + pg.Ident(c.Called) + " ON " + pg.Ident(c.Name))}
 }
 
 // userPath lets functions find what they name without a schema. It is for statements whose

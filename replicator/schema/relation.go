@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"replicator/replicator/pg"
 )
@@ -20,6 +21,12 @@ func (r *Relation) Qualified() string { return pg.Ident(r.Schema, r.Name) }
 
 // String is the name for people and logs.
 func (r *Relation) String() string { return r.Schema + "." + r.Name }
+
+// oneLine is a name as pg_dump's headers have it, and so the IDs of steps.
+var oneLine = strings.NewReplacer("\n", " ", "\r", " ")
+
+// Tag is the relation's name in the IDs of steps.
+func (r *Relation) Tag() string { return oneLine.Replace(r.String()) }
 
 // ForeignTable is a table that lives elsewhere: its definition moves, its rows do not.
 type ForeignTable struct {

@@ -172,6 +172,18 @@ CREATE INDEX ON mixed (k);
 CREATE TABLE to_mixed (k int PRIMARY KEY REFERENCES mixed);
 CREATE VIEW by_mixed AS SELECT k, sum(k) AS s FROM ONLY mixed_2 GROUP BY k;
 
+-- names of two lines
+CREATE TABLE "two
+lines" (id int, k int, CONSTRAINT "also
+two" CHECK (atomic(k) > 0)) PARTITION BY LIST (k);
+CREATE TABLE two_lines_1 PARTITION OF "two
+lines" FOR VALUES IN (1);
+COMMENT ON CONSTRAINT "also
+two" ON "two
+lines" IS 'x';
+CREATE SEQUENCE "two
+numbers";
+
 -- identity above partitions
 CREATE TABLE counted (id int GENERATED ALWAYS AS IDENTITY, k int, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
 CREATE TABLE counted_1 PARTITION OF counted FOR VALUES IN (1);
