@@ -248,7 +248,11 @@ func TestStatementsWithLeastRights(t *testing.T) {
 	m.exec(m.source, `CREATE TABLE record.carried (id int PRIMARY KEY, a text, b varchar(9), c int DEFAULT 1); ALTER TABLE record.carried OWNER TO "`+owner+`";
 		INSERT INTO record.carried SELECT i, 'CANARY-7f3a9', i FROM generate_series(1, 300) i; CREATE SCHEMA beside; ALTER SCHEMA beside OWNER TO "`+owner+`";
 		CREATE TABLE record.dropped (id serial PRIMARY KEY, carried int REFERENCES record.carried); ALTER TABLE record.dropped OWNER TO "`+owner+`";
-		CREATE TABLE record.moved (id serial PRIMARY KEY); ALTER TABLE record.moved OWNER TO "`+owner+`"`)
+		CREATE TABLE record.moved (id serial PRIMARY KEY); ALTER TABLE record.moved OWNER TO "`+owner+`";
+		CREATE TABLE record.slot (id int PRIMARY KEY, at timestamptz NOT NULL DEFAULT '2026-01-01', note text) PARTITION BY RANGE (id); ALTER TABLE record.slot OWNER TO "`+owner+`";
+		CREATE TABLE record.slot_1 PARTITION OF record.slot FOR VALUES FROM (0) TO (100); ALTER TABLE record.slot_1 OWNER TO "`+owner+`";
+		CREATE TABLE record.slot_2 PARTITION OF record.slot FOR VALUES FROM (100) TO (1000); ALTER TABLE record.slot_2 OWNER TO "`+owner+`"; ALTER TABLE record.slot_2 ALTER note SET NOT NULL;
+		INSERT INTO record.slot SELECT i, '2026-01-01', 'CANARY-7f3a9' FROM generate_series(1, 300) i`)
 	m.setUp(source.FenceDatabase)
 	m.noSuperuser()
 	sql, err := check.SourceSetup(t.Context(), check.SetupOptions{DSN: m.source, DDL: "replicate"})
@@ -269,6 +273,12 @@ func TestStatementsWithLeastRights(t *testing.T) {
 		"ALTER TABLE record.patient ADD COLUMN ward_of_birth text NOT NULL DEFAULT 'none'",
 		"ALTER TABLE record.carried ADD d date DEFAULT '2001-02-03', DROP c", "UPDATE record.carried SET d = NULL WHERE id % 2 = 0",
 		"ALTER TABLE record.carried RENAME a TO z", "ALTER TABLE record.carried ALTER b TYPE text", "ALTER TABLE record.carried ALTER z SET NOT NULL, ALTER z SET DEFAULT 'q'",
+		"ALTER TABLE record.carried ADD g int GENERATED ALWAYS AS (id + 1) STORED", "ALTER TABLE record.carried ADD n int NOT NULL DEFAULT 1",
+		"ALTER TABLE record.carried ALTER n DROP DEFAULT, ALTER n ADD GENERATED ALWAYS AS IDENTITY (START WITH 900)",
+		"ALTER TABLE record.slot ADD w int NOT NULL DEFAULT 3, ADD u text DEFAULT 'u'", "ALTER TABLE record.slot ALTER u SET NOT NULL", "ALTER TABLE record.slot ALTER u DROP NOT NULL, ALTER u SET DEFAULT 'v'",
+		"ALTER TABLE record.slot_1 ALTER u SET NOT NULL", "ALTER TABLE record.slot RENAME note TO said", "ALTER TABLE record.slot ALTER w TYPE bigint",
+		"ALTER TABLE record.slot DETACH PARTITION record.slot_1", "INSERT INTO record.slot_1 (id) VALUES (77777)", "DELETE FROM record.slot_1 WHERE id = 77777",
+		"ALTER TABLE record.slot ATTACH PARTITION record.slot_1 FOR VALUES FROM (-5) TO (100)", "ALTER TABLE record.slot DETACH PARTITION record.slot_2 CONCURRENTLY", "ALTER TABLE record.slot DROP u",
 		"INSERT INTO record.carried (id) VALUES (1000)", "CREATE INDEX carried_z ON record.carried (z)", "ALTER TABLE record.carried ALTER id SET STATISTICS 7",
 	} {
 		if err := c.Exec(t.Context(), sql); err != nil {
