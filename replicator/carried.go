@@ -266,15 +266,19 @@ func (j *job) renewed(ctx context.Context, steps []schema.Step) ([]schema.Step, 
 		return nil, err
 	}
 	defer conn.Close()
-	r, err := schema.ReadRenewal(ctx, conn, tables)
+	r, err := schema.ReadRenewal(ctx, conn, tables, steps)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := j.dumpSchema(ctx, "renew.dump", r.Selection())
+	sel, some := r.Selection()
+	if !some {
+		return r.Renew(steps, nil), nil
+	}
+	entries, err := j.dumpSchema(ctx, "renew.dump", sel)
 	if err != nil {
 		return nil, err
 	}
-	facts, err := schema.ReadFacts(ctx, conn, r.Selection())
+	facts, err := schema.ReadFacts(ctx, conn, sel)
 	if err != nil {
 		return nil, err
 	}
