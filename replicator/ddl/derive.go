@@ -161,7 +161,7 @@ func (d *deriver) column(was *chunker.Column, is *Column) {
 	name := "ALTER COLUMN " + pg.Ident(is.Name)
 	if was.Type != is.Type || was.OID != is.OID {
 		d.retyped(was, is)
-		d.alter(name+" TYPE "+is.Type+collation(is.Collation), "ALTER COLUMN TYPE "+is.Name)
+		d.alter(name+" TYPE "+is.Type+collation(is.Collation)+d.using(was, is), "ALTER COLUMN TYPE "+is.Name)
 	}
 	switch {
 	case d.now.Part: // each table of a tree may have its own
@@ -204,12 +204,24 @@ func (d *deriver) retyped(was *chunker.Column, is *Column) {
 	case slices.Contains(d.plan.Key, was.Name):
 		d.refuse("ALTER COLUMN TYPE %s, which is part of the key,", is.Name)
 	}
-	if was.OID >= firstUserOID || is.OID >= firstUserOID {
+	if was.OID >= firstUserOID || is.OID >= firstUserOID || d.rewrite != nil && d.rewrite.Using != nil {
 		d.c.Casts = append(d.c.Casts, Cast{was.Name, is.Name, d.rewrite != nil})
 	}
 	if d.rewrite != nil {
 		d.c.Settings = d.rewrite.Settings
 	}
+}
+
+// using is the cast of a column by itself, to the type that it gets, where the statement had one.
+func (d *deriver) using(was *chunker.Column, is *Column) string {
+	if d.rewrite == nil || d.rewrite.Using == nil {
+		return ""
+	}
+	u := d.rewrite.Using
+	if u.Column != was.Name || u.Type != is.Type && !strings.HasPrefix(is.Type, u.Type+"(") {
+		d.refuse("ALTER COLUMN TYPE %s, with USING,", is.Name)
+	}
+	return " USING " + pg.Ident(is.Name) + "::" + u.Type
 }
 
 func (d *deriver) added(c *Column) {

@@ -36,6 +36,10 @@ func TestDerive(t *testing.T) {
 			rewrite: &Rewrite{Reason: columnRewrite, Plain: true}, want: `ALTER COLUMN "a" TYPE bigint`},
 		{what: "USING", make: func(s *State) { s.Columns[1].Type, s.Columns[1].OID = "bigint", 20 },
 			rewrite: &Rewrite{Reason: columnRewrite}, want: "ALTER COLUMN TYPE, with USING", refused: true},
+		{what: "a cast of itself", make: func(s *State) { s.Columns[1].Type, s.Columns[1].OID = "numeric(8,2)", 1700 },
+			rewrite: &Rewrite{Reason: columnRewrite, Plain: true, Using: &Using{"a", "numeric"}}, want: `ALTER COLUMN "a" TYPE numeric(8,2) USING "a"::numeric`},
+		{what: "a cast to something else", make: func(s *State) { s.Columns[1].Type, s.Columns[1].OID = "text", 25 },
+			rewrite: &Rewrite{Reason: columnRewrite, Plain: true, Using: &Using{"a", "date"}}, want: "ALTER COLUMN TYPE a, with USING", refused: true},
 		{what: "USING, the type as it was", make: func(*State) {}, rewrite: &Rewrite{Reason: columnRewrite, Plain: true}, want: "ALTER COLUMN TYPE ... with the type as it was", refused: true},
 		{what: "volatile default", make: func(s *State) {
 			s.Columns = append(s.Columns, Column{Num: 4, Name: "c", Type: "text", OID: 25, Default: text("f()")})

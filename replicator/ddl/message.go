@@ -130,8 +130,15 @@ type Enum struct {
 type Rewrite struct {
 	OID      uint32            `json:"oid"`
 	Reason   int               `json:"reason"` // bits of pg_event_trigger_table_rewrite_reason
-	Plain    bool              `json:"plain"`  // the command is one ALTER TABLE without USING
+	Plain    bool              `json:"plain"`  // the command is one ALTER TABLE, without USING or with Using
+	Using    *Using            `json:"using"`
 	Settings map[string]string `json:"settings"`
+}
+
+// Using is USING column::type.
+type Using struct {
+	Column string `json:"column"`
+	Type   string `json:"type"`
 }
 
 // The reasons of an ALTER COLUMN TYPE alone, and of a column alone whose values are computed row by row.

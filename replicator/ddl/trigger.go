@@ -16,7 +16,7 @@ const Prefix = "replicator.ddl"
 
 // Version is of the functions on the source and of what they tell. It stands in the comment on the
 // function, by which a foreign one is told.
-const Version = "replicator ddl 5"
+const Version = "replicator ddl 6"
 
 // The names of what is made on the source, in schema replicator.
 const (

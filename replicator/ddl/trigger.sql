@@ -106,19 +106,30 @@ CREATE OR REPLACE FUNCTION replicator.tell_ddl() RETURNS event_trigger LANGUAGE 
 DECLARE
     stack text;
     plain boolean;
+    simple text[];
+    via record;
     reason int;
     r record;
     said jsonb;
     parts oid[];
     failed text;
 BEGIN
-    -- Plain is one ALTER TABLE that a client sent by itself and that has no USING: nobody has called us on its way.
+    -- Plain is one ALTER TABLE that a client sent by itself, and nobody has called us on its way. Its USING, if there is
+    -- one, is simple where it casts the column itself, to a type that has a name of its own.
     GET DIAGNOSTICS stack = PG_CONTEXT;
-    plain := current_query() ~* '^\s*alter\s+table\s' AND current_query() !~* 'using' AND current_query() !~ ';.*\S' AND stack !~ '\n';
+    plain := current_query() ~* '^\s*alter\s+table\s' AND current_query() !~ ';.*\S' AND stack !~ '\n';
     IF tg_event = 'table_rewrite' THEN
         reason := pg_event_trigger_table_rewrite_reason();
+        simple := regexp_match(current_query(), '^\s*alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?[\w."]+\s+alter\s+(?:column\s+)?("[^"]+"|\w+)\s+(?:set\s+data\s+)?type\s+'
+            '[^,;:]+\s+using\s+("[^"]+"|\w+)\s*::\s*((?:(?:"[^"]+"|\w+)\.)?(?:"[^"]+"|\w+))\s*;?\s*$', 'i');
+        SELECT t.oid, format_type(t.oid, NULL) AS name INTO via FROM pg_type t
+            WHERE (simple[3] LIKE '%.%' OR (SELECT count(*) FROM pg_type WHERE typname = t.typname) = 1)
+            AND t.oid = COALESCE(to_regtype(simple[3])::oid, (SELECT oid FROM pg_type WHERE typname = CASE WHEN simple[3] LIKE '"%' THEN btrim(simple[3], '"') ELSE lower(simple[3]) END LIMIT 1));
         IF (SELECT relpersistence FROM pg_class WHERE oid = pg_event_trigger_table_rewrite_oid()) <> 't' THEN
-            PERFORM replicator.emit_ddl(jsonb_build_object('rewrite', jsonb_build_object('oid', pg_event_trigger_table_rewrite_oid()::bigint, 'reason', reason, 'plain', plain,
+            PERFORM replicator.emit_ddl(jsonb_build_object('rewrite', jsonb_build_object('oid', pg_event_trigger_table_rewrite_oid()::bigint, 'reason', reason,
+                'plain', plain AND (via.oid IS NOT NULL OR current_query() !~* 'using'),
+                'using', CASE WHEN via.oid IS NOT NULL THEN jsonb_build_object('type', via.name, 'column', CASE WHEN replace(lower(simple[1]), '"', '') = replace(lower(simple[2]), '"', '')
+                    THEN CASE WHEN simple[2] LIKE '"%' THEN btrim(simple[2], '"') ELSE lower(simple[2]) END ELSE '' END) END,
                 'settings', jsonb_build_object('timezone', current_setting('timezone'), 'datestyle', current_setting('datestyle'),
                     'intervalstyle', current_setting('intervalstyle'), 'extra_float_digits', current_setting('extra_float_digits')))));
         END IF;
