@@ -37,6 +37,9 @@ var treeStatements = []string{
 	"CREATE TABLE p.list_xr (LIKE p.list INCLUDING ALL); DELETE FROM p.list_rest WHERE ward = 'xr'; ALTER TABLE p.list ATTACH PARTITION p.list_xr FOR VALUES IN ('xr')",
 	"CREATE TABLE p.deep_20 PARTITION OF p.deep FOR VALUES FROM ('1999-01-01') TO ('2000-01-01'); INSERT INTO p.deep (at, id) VALUES ('1999-05-05', 1)",
 	"ALTER TABLE p.list ADD COLUMN last int DEFAULT 4",
+	// The oldest month goes.
+	"DROP TABLE p.deep_25",
+	"ALTER TABLE p.list DETACH PARTITION p.list_ed; INSERT INTO p.list_ed (ward, id) VALUES ('ed', 90001); DROP TABLE p.list_ed",
 	"ALTER TABLE p.list DETACH PARTITION p.list_xr; DELETE FROM p.list_rest WHERE ward IN ('xr', 'mr'); ALTER TABLE p.list ATTACH PARTITION p.list_xr FOR VALUES IN ('xr', 'mr')",
 }
 
