@@ -9,9 +9,9 @@ import (
 	"replicator/replicator/status"
 )
 
-// Tables that statements have given another name or schema, or have dropped. The plan's entry has the new one. What was made
-// of a dump before keeps the old ones: the steps of the schema, which are known by them, and texts that
-// wait for the fence. They are held together by the record of what was carried.
+// Tables that statements have given another name or schema, or have dropped. The plan's entry has the new
+// one. What was made of a dump before keeps the old ones: the steps of the schema, which are known by them,
+// and texts that wait for the fence. They are held together by the record of what was carried.
 
 func nameOf(t *chunker.Table) ddl.Name { return ddl.Name{Schema: t.Schema, Name: t.Name} }
 

@@ -14,7 +14,7 @@
 //	failed    something could not be told: SQLSTATE
 //
 // or it is empty, and only keeps the message before it in its place (see trigger.sql). [Derive] holds a
-// state against the table as the plan has it, and gives what makes the one of the other. It knows few of them; whatever else it meets is a [Refusal], and the job stops
-// before that transaction. Nothing is guessed: who runs the statements looks afterwards whether the
-// target's table is the one of the state.
+// state against the table as the plan has it, and gives the statements that make the one of the other.
+// Whatever it does not know is a [Refusal], and the job stops before that transaction. Nothing is guessed:
+// who runs the statements looks afterwards whether the target's table is the one of the state.
 package ddl

@@ -1,9 +1,8 @@
 package ddl
 
-// TakeAway drops tables that setting replicator.anew has, as JSON: foreign keys that point to them, or (unless they
-// go alone) to what they are partitions of, then views
-// from the outermost on, then the tables from the leaves on. It acts as an owner only where our role
-// may not do it itself.
+// TakeAway drops tables that setting replicator.anew has, as JSON: foreign keys that point to them, or
+// (unless they go alone) to what they are partitions of, then views from the outermost on, then the tables
+// from the leaves on. It acts as an owner only where our role may not do it itself.
 const TakeAway = `DO $replicator$
 DECLARE
 	plan jsonb := pg_catalog.current_setting('replicator.anew')::jsonb;
