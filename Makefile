@@ -24,9 +24,10 @@ servers: debian-postgresql
 debian-postgresql:
 	testdata/servers/debian postgresql
 
-# Two packages at a time: most tests run servers of their own and wait for their disk.
+# Two packages at a time, and three tests of those that may run beside others: they wait for servers, disks
+# and lapses of time more than they take from two processors.
 test: servers
-	$(GO) test -p 2 -timeout 60m $(PKG)
+	$(GO) test -p 2 -parallel 3 -timeout 60m $(PKG)
 
 # Resident memory under a transaction of five million rows; make test takes fewer.
 bench-memory: servers

@@ -49,6 +49,7 @@ var dropStatements = []string{
 // TestTablesAreDropped drops tables, alone, together, and with what hangs on them, near and far, and opens the
 // target: nothing is left of them, and nothing has to be acknowledged.
 func TestTablesAreDropped(t *testing.T) {
+	t.Parallel()
 	for name, far := range map[string]bool{"near": false, "far": true} {
 		t.Run(name, func(t *testing.T) {
 			p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), dropSchema)

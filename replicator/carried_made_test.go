@@ -67,6 +67,7 @@ func (p *pair) renameAndDrop(i int) {
 // TestKilledAtNames kills the engine around a transaction that renames a table and drops another, near and far,
 // and the far target end within it. Each statement is carried once.
 func TestKilledAtNames(t *testing.T) {
+	t.Parallel()
 	here := []string{"engine: before the plan takes a statement", "engine: the plan has a statement"}
 	there := []string{"apply: statement", "apply: before commit", "apply: after commit"}
 	for name, hooks := range map[string][]string{"near": append(here, there...), "far": here} {

@@ -58,6 +58,7 @@ var namesStatements = []string{
 // TestTablesAreRenamed gives tables other names and schemas while rows are written, near and far, and opens
 // the target: all that hangs on them is as on the source, and nothing has to be acknowledged.
 func TestTablesAreRenamed(t *testing.T) {
+	t.Parallel()
 	for name, far := range map[string]bool{"near": false, "far": true} {
 		t.Run(name, func(t *testing.T) {
 			p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), namesSchema)

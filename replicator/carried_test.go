@@ -29,6 +29,7 @@ func carrying(t *testing.T, src, tgt *cluster.Cluster, schema string) *pair {
 // TestStatementsAreCarried runs statements of every kind that is carried on tables that are written all the
 // time, and opens the target: rows and schema are equal, nothing has stopped, nothing has to be acknowledged.
 func TestStatementsAreCarried(t *testing.T) {
+	t.Parallel()
 	for name, far := range map[string]bool{"near": false, "far": true} {
 		t.Run(name, func(t *testing.T) {
 			p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), carriedSchema)
@@ -188,6 +189,7 @@ INSERT INTO h.visit SELECT i FROM generate_series(1, 100) i;`
 // TestKilledAtStatements kills the engine around the commit of a statement's transaction, and before the
 // plan here takes it in. Each statement is carried once.
 func TestKilledAtStatements(t *testing.T) {
+	t.Parallel()
 	here := []string{"engine: before the plan takes a statement", "engine: the plan has a statement"}
 	for name, hooks := range map[string][]string{"near": append([]string{"apply: statement", "apply: before commit", "apply: after commit"}, here...), "far": here} {
 		t.Run(name, func(t *testing.T) {

@@ -47,6 +47,7 @@ const detachedSlowly = "DETACH PARTITION p.deep_25 CONCURRENTLY"
 
 // TestTreesAreCarried runs statements on trees of partitions while rows move between their leaves.
 func TestTreesAreCarried(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(seedOf(t), 7))
 	p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), partitions)
 	e := startEngine(t, orders{Options: p.o})

@@ -104,6 +104,7 @@ func TestSlotAdvanced(t *testing.T) {
 
 // TestTwoEngines starts a second engine on one job: in the same directory, and on a copy of it.
 func TestTwoEngines(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
 	p.exec(p.source, hammerSchema+hammerRows(300))
 	first := startEngine(t, orders{Options: p.o})

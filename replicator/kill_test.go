@@ -47,6 +47,7 @@ func TestKilledUnderLoad(t *testing.T) {
 
 // TestKilledAtEveryHook kills the engine once at each dangerous instant.
 func TestKilledAtEveryHook(t *testing.T) {
+	t.Parallel()
 	seed := seedOf(t)
 	r := rand.New(rand.NewPCG(seed, 98))
 	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))

@@ -78,6 +78,7 @@ func TestTablesMadeAfterThePlan(t *testing.T) {
 // TestLateTablesSurviveAnAbort gives a catch-up up when the tables made later are there already, has
 // the wards go on, and finishes: nothing of the first try may be left or missing.
 func TestLateTablesSurviveAnAbort(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
 	p.exec(p.source, hammerSchema+hammerRows(200))
 	p.followThenLeave()

@@ -4,6 +4,5 @@ package replicator_test
 
 const (
 	largeTransaction = 5_000_000
-	wideRows         = 20_000
 	largeValue       = 200 << 20
 )

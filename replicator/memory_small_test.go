@@ -5,6 +5,5 @@ package replicator_test
 // Sizes that show growth and take seconds; make bench-memory takes what DESIGN.md names.
 const (
 	largeTransaction = 300_000  // rows
-	wideRows         = 12_000   // of 30 KB: more than may be resident
 	largeValue       = 64 << 20 // bytes
 )

@@ -139,6 +139,7 @@ const triggered = `CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE log (id ser
 // TestTargetDownInCatchup stops the target in the middle of a catch-up: the wards must get their
 // source back although the target cannot be reached, and once it can the job goes on exactly.
 func TestTargetDownInCatchup(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, server(t, "source", cluster.Config{}), ownServer(t, cluster.Config{}))
 	p.exec(p.source, triggered)
 	ctx := t.Context()

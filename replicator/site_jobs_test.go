@@ -13,6 +13,7 @@ import (
 // TestTwoJobsOneService moves two databases at once through one service whose DSN names none: each goes
 // where its job asks for, and what becomes of one is nothing to the other.
 func TestTwoJobsOneService(t *testing.T) {
+	t.Parallel()
 	a := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
 	b := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
 	database := func(dsn string) string { return dsn[strings.LastIndex(dsn, "/")+1 : strings.IndexByte(dsn+"?", '?')] }

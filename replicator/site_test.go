@@ -43,6 +43,7 @@ func (p *pair) met(e *engine) {
 
 // TestEitherEndKilled kills engine and service at random moments under load, alone and together.
 func TestEitherEndKilled(t *testing.T) {
+	t.Parallel()
 	seed := seedOf(t)
 	r := rand.New(rand.NewPCG(seed, 97))
 	p, s := farPair(t, 4000)
@@ -107,6 +108,7 @@ func TestServiceKilledAtEveryHook(t *testing.T) {
 
 // TestLinkCut cuts the line, makes it half-open and resets connections, in every phase.
 func TestLinkCut(t *testing.T) {
+	t.Parallel()
 	seed := seedOf(t)
 	r := rand.New(rand.NewPCG(seed, 96))
 	p, s := farPair(t, 4000)
@@ -137,6 +139,7 @@ func TestLinkCut(t *testing.T) {
 
 // TestSecondEngineIsFenced starts a second engine for a job that a living one has: it ends with 9.
 func TestSecondEngineIsFenced(t *testing.T) {
+	t.Parallel()
 	p, _ := farPair(t, 300)
 	e := startEngine(t, orders{Options: p.o})
 	e.mustReach(p.o.Dir, status.Following)

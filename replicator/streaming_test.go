@@ -64,6 +64,7 @@ const bulkSchema = `CREATE TABLE h.bulk (id int PRIMARY KEY, v text); GRANT ALL 
 // they wait in the spool and while they are replayed, restarts the source under them, and wants both
 // sides equal.
 func TestStreamedAndKilled(t *testing.T) {
+	t.Parallel()
 	seed := seedOf(t)
 	r := rand.New(rand.NewPCG(seed, 97))
 	p := newPair(t, ownServer(t, cluster.Config{Settings: streams}), server(t, "target", cluster.Config{}))

@@ -121,6 +121,7 @@ func (p *pair) followThenLeave() {
 // TestSomebodyWritesAfterTheFence has a superuser, whom no fence holds, write while the catch-up is
 // under way, in every way that there is: the catch-up must notice and leave the source open.
 func TestSomebodyWritesAfterTheFence(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
 	p.exec(p.source, hammerSchema+hammerRows(300))
 	rights := p.value(p.source, connectRights)
