@@ -162,13 +162,14 @@ func TestChangeLogDiskFull(t *testing.T) {
 	for range 12 { // random bytes do not compress
 		p.exec(p.source, "INSERT INTO h.random (pad) SELECT (SELECT string_agg(md5(random()::text || g || i), '') FROM generate_series(1, 30) g) FROM generate_series(1, 1000) i")
 	}
-	if !e.awaitStatus(p.o.Dir, func(s status.Status) bool { return s.Log.Full || s.LastError != "" }) {
+	if !e.awaitStatus(p.o.Dir, func(s status.Status) bool { return s.Log.Full }) {
 		t.Fatalf("engine ended with %d on a full disk:\n%s", e.code, e.out)
 	}
-	if err := lock.Exec(context.Background(), "COMMIT"); err != nil {
+	// First room, then apply: what it trims would only be filled again.
+	if err := syscall.Mount("tmpfs", changes, "tmpfs", syscall.MS_REMOUNT, "size=200m"); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mount("tmpfs", changes, "tmpfs", syscall.MS_REMOUNT, "size=200m"); err != nil {
+	if err := lock.Exec(context.Background(), "COMMIT"); err != nil {
 		t.Fatal(err)
 	}
 	// A full log closes the gate of the catch-up.

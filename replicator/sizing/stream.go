@@ -5,12 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
 	"replicator/chunker"
-	"replicator/replicator/fault"
 	"replicator/replicator/target"
 	"replicator/wal"
 	"replicator/wal/changelog"
@@ -39,29 +37,29 @@ const changeOID = 70_000 // of the made-up source's table
 // stream makes changes as pgoutput would, transactions of a few rows, and keeps them in a change log of
 // its own, from which they are read as apply reads the real one.
 type stream struct {
-	dir string
-	log *changelog.Log
-	lsn wal.LSN
-	buf []byte
+	remove func() error // its directory
+	log    *changelog.Log
+	lsn    wal.LSN
+	buf    []byte
 }
 
 // rowsPerTransaction is what a ward's transaction writes.
 const rowsPerTransaction = 5
 
 func newStream(o *Options) (*stream, error) {
-	dir, err := os.MkdirTemp("", "replicator-bench-")
+	dir, remove, err := tempDir()
 	if err != nil {
-		return nil, fault.New(fault.Store, err, "")
+		return nil, err
 	}
-	s := &stream{dir: dir, lsn: 0x1000}
+	s := &stream{remove: remove, lsn: 0x1000}
 	s.log, err = changelog.Open(changelog.Options{Dir: filepath.Join(dir, "changes"), Job: target.ScratchJob, Start: s.lsn, Compress: true, Logger: o.Logger})
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, remove())
 	}
 	return s, nil
 }
 
-func (s *stream) close() error { return errors.Join(s.log.Close(), os.RemoveAll(s.dir)) }
+func (s *stream) close() error { return errors.Join(s.log.Close(), s.remove()) }
 
 // write makes changes of one kind, 'I', 'U' or 'D', of rows from to to.
 func (s *stream) write(ctx context.Context, kind byte, from, to int) error {

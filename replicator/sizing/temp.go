@@ -10,8 +10,8 @@ import (
 	"replicator/replicator/fault"
 )
 
-// tempName begins the names of directories that hold the dump of a schema for a moment.
-const tempName = "replicator-bench-"
+// tempName begins the names of directories that hold the dump of a schema, or a change log, for a moment.
+const tempName = "replicator-sizing-"
 
 // tempDir makes such a directory and takes its lock, which the kernel releases when this process ends,
 // however it does. What is there of processes that have ended is removed.
@@ -19,15 +19,26 @@ func tempDir() (dir string, remove func() error, err error) {
 	if err := sweepTemp(); err != nil {
 		return "", nil, err
 	}
-	if dir, err = os.MkdirTemp("", tempName); err != nil {
-		return "", nil, fault.New(fault.Store, err, "")
+	for range lockTries {
+		if dir, err = os.MkdirTemp("", tempName); err != nil {
+			break
+		}
+		var lock *os.File
+		if lock, err = lockDir(dir); err != nil {
+			_ = os.Remove(dir) // whoever took it may have done so
+			continue
+		}
+		if _, err = os.Lstat(dir); err == nil {
+			return dir, func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }, nil
+		}
+		err = errors.Join(err, lock.Close())
 	}
-	lock, err := lockDir(dir)
-	if err != nil {
-		return "", nil, fault.New(fault.Store, fmt.Errorf("lock %s: %w", dir, err), "")
-	}
-	return dir, func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }, nil
+	return "", nil, fault.New(fault.Store, fmt.Errorf("make a temporary directory: %w", err), "")
 }
+
+// lockTries is how often a directory may be taken for one of the dead, by another measurement that begins
+// between its making and its lock.
+const lockTries = 10
 
 // sweepTemp removes directories that nobody has the lock of. Those that are not ours to open stay.
 func sweepTemp() error {
