@@ -62,6 +62,9 @@ func (a *applier) statement(ctx context.Context) error {
 	if refusal := (*ddl.Refusal)(nil); errors.As(err, &refusal) {
 		return a.stopBefore(ctx, refused(refusal))
 	}
+	if errors.Is(err, errTornTree) {
+		return a.stopBefore(ctx, err)
+	}
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"replicator/chunker"
 	"replicator/replicator/ddl"
+	"replicator/replicator/fault"
 	"replicator/replicator/pg"
 )
 
@@ -34,7 +35,8 @@ type branch struct {
 	change *ddl.Change
 }
 
-var errTornTree = errors.New("what the source's event triggers tell of a tree of partitions is not whole")
+var errTornTree = fault.New(fault.Preflight, errors.New("what the source's event triggers tell of a tree of partitions is not whole"),
+	"hold them against what replicator sql source-setup --ddl replicate prints; replicator resync takes the tables of the tree through again")
 
 // carryPart takes one table of a tree; with the last one the statement is carried.
 func (a *applier) carryPart(ctx context.Context, s *ddl.State) error {
@@ -325,11 +327,15 @@ func (a *applier) places(ctx context.Context, t *tree) (map[ddl.Name]place, erro
 			schemas, names = append(schemas, p.Schema), append(names, p.Name)
 		}
 	}
-	rows, err := a.session.query(ctx, `SELECT n.nspname, c.relname, coalesce(pn.nspname, ''), coalesce(p.relname, ''), coalesce(pg_get_expr(c.relpartbound, c.oid), '')
+	var rows [][]string
+	err := a.under(ctx, t.head.Table(), asTold, nil, func(*pg.Conn) (err error) {
+		rows, err = a.session.query(ctx, `SELECT n.nspname, c.relname, coalesce(pn.nspname, ''), coalesce(p.relname, ''), coalesce(pg_get_expr(c.relpartbound, c.oid), '')
 		FROM unnest($1::text[], $2::text[]) AS w(nsp, rel) JOIN pg_namespace n ON n.nspname = w.nsp::name
 			JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.rel::name AND c.relkind IN ('r', 'p')
 			LEFT JOIN (pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace)
 				ON i.inhrelid = c.oid AND c.relispartition`, pg.Array(schemas), pg.Array(names))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -342,11 +348,7 @@ func (a *applier) places(ctx context.Context, t *tree) (map[ddl.Name]place, erro
 
 // placeParts detaches and attaches, from above to below.
 func (a *applier) placeParts(ctx context.Context, t *tree) error {
-	var at map[ddl.Name]place
-	err := a.under(ctx, t.head.Table(), asTold, nil, func(*pg.Conn) (err error) {
-		at, err = a.places(ctx, t)
-		return err
-	})
+	at, err := a.places(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -389,11 +391,7 @@ func (a *applier) place(ctx context.Context, p *ddl.State, have place) error {
 // haveBecome holds the target's tree against what is told: the head, each leaf, and where each stands. all
 // says that leaves that nothing is told of may have been changed here as well.
 func (a *applier) haveBecome(ctx context.Context, t *tree, told []branch, all bool) error {
-	var at map[ddl.Name]place
-	err := a.under(ctx, t.head.Table(), asTold, nil, func(*pg.Conn) (err error) {
-		at, err = a.places(ctx, t)
-		return err
-	})
+	at, err := a.places(ctx, t)
 	if err != nil {
 		return err
 	}
