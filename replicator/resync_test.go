@@ -252,6 +252,34 @@ INSERT INTO h.tree SELECT i, 'CANARY-7f3a9' FROM generate_series(1, 19) i;
 INSERT INTO h.ref SELECT i FROM generate_series(3, 9) i;
 `
 
+// TestResyncOfATableOfRules takes tables through again that nothing but the rules of a view, or of another
+// table, name.
+func TestResyncOfATableOfRules(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+	p.exec(p.source, `CREATE SCHEMA h;
+		CREATE TABLE h.seen (id int PRIMARY KEY, v text);
+		CREATE TABLE h.written (id int PRIMARY KEY, v text);
+		CREATE TABLE h.ruled (id int PRIMARY KEY, v text);
+		CREATE TABLE h.noted (id int PRIMARY KEY, v text);
+		CREATE VIEW h.front AS SELECT id, v FROM h.seen;
+		CREATE RULE front_insert AS ON INSERT TO h.front DO INSTEAD INSERT INTO h.written VALUES (new.id, new.v);
+		CREATE RULE ruled_insert AS ON INSERT TO h.ruled DO ALSO INSERT INTO h.noted VALUES (new.id, new.v);
+		COMMENT ON RULE front_insert ON h.front IS 'to the other table';
+		INSERT INTO h.seen SELECT i, 'CANARY-7f3a9' FROM generate_series(1, 10) i;
+		INSERT INTO h.front VALUES (11, 'CANARY-7f3a9'); INSERT INTO h.ruled VALUES (1, 'CANARY-7f3a9')`)
+	p.followThenLeave()
+	p.exec(p.source, "ALTER TABLE h.written ADD w int; ALTER TABLE h.noted ADD w int; INSERT INTO h.front VALUES (12, 'CANARY-7f3a9'); INSERT INTO h.ruled VALUES (2, 'x')")
+	p.mustResync("h.written", "h.noted")
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	p.exec(p.source, "INSERT INTO h.front VALUES (13, 'CANARY-7f3a9'); INSERT INTO h.ruled VALUES (3, 'x')")
+	p.mustCatchup()
+	<-e.gone
+	p.compare()
+	p.compareSchema()
+}
+
 // TestResyncWithLeastRights takes tables of the clinical database through again, one of them the hub of
 // its foreign keys, between versions and with no more rights than the printed SQL gives.
 func TestResyncWithLeastRights(t *testing.T) {

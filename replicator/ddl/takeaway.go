@@ -2,7 +2,8 @@ package ddl
 
 // TakeAway drops tables that setting replicator.anew has, as JSON: foreign keys that point to them, or
 // (unless they go alone) to what they are partitions of, then views from the outermost on, then the tables
-// from the leaves on. It acts as an owner only where our role may not do it itself.
+// from the leaves on. It acts as an owner only where our role may not do it itself. Views that are made anew
+// go also where the target has nothing by which they hang on the tables: rules are made at the fence.
 const TakeAway = `DO $replicator$
 DECLARE
 	plan jsonb := pg_catalog.current_setting('replicator.anew')::jsonb;
@@ -19,6 +20,8 @@ BEGIN
 			WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid <> k.confrelid AND k.confrelid IN (SELECT oid FROM above)
 		), shows(oid, depth) AS (
 			SELECT unnest(goes), 0
+			UNION SELECT pg_catalog.to_regclass(v)::oid, 1 FROM pg_catalog.jsonb_array_elements_text(plan->'views') v
+				WHERE pg_catalog.to_regclass(v) IS NOT NULL AND NOT coalesce((plan->>'alone')::boolean, false)
 			UNION SELECT w.ev_class, s.depth + 1 FROM shows s JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid
 				JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.ev_class <> s.oid
 		), views AS (
