@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"bench/cluster", "bench/proxy", "bench/measure", "bench/zoo", "bench/odd"},
 	{"bench/clinical"},
 	{"bench/clinical/workload", "bench/peer"},
-	{"bench/wire"},
+	{"bench/wire", "bench/smoke"},
 	{"cmd/replicator", "bench/wan", "bench/verify", "bench/sizing", "bench/copy", "bench/cdc", "bench/source"},
 }
 

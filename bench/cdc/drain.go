@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"replicator/bench/measure"
 	"replicator/bench/peer"
@@ -26,7 +25,7 @@ type backlog struct {
 	changes int64
 }
 
-func (o *options) chosen(x mix) (some []subject) {
+func (o *options) chosen(x mix) []subject {
 	all := []subject{ours()}
 	for _, binary := range []bool{false, true} {
 		for _, streaming := range []bool{false, true} {
@@ -36,18 +35,7 @@ func (o *options) chosen(x mix) (some []subject) {
 		}
 		all = append(all, decoding(binary))
 	}
-	if len(o.subjects) == 0 {
-		return all
-	}
-	for _, s := range all {
-		for _, word := range o.subjects {
-			if strings.Contains(s.name, word) {
-				some = append(some, s)
-				break
-			}
-		}
-	}
-	return some
+	return measure.Chosen(all, o.subjects, func(s subject) string { return s.name })
 }
 
 // drains is a scenario: every subject drains the same backlog.

@@ -13,9 +13,12 @@ import (
 	"replicator/bench/peer"
 )
 
-func main() {
+func main() { command().Main() }
+
+// command is the benchmark as a program.
+func command() *measure.Command {
 	o := &options{}
-	command := &measure.Command{
+	c := &measure.Command{
 		Name: "cdc", Columns: columns, Define: o.define, Validate: o.validate,
 		Scenarios: []measure.Scenario{
 			{Name: "clinical", Run: func(ctx context.Context, r *measure.Report) error { return o.drains(ctx, r, wards()) }},
@@ -23,8 +26,8 @@ func main() {
 			{Name: "lag", Run: o.lags},
 		},
 	}
-	o.runs = command.Runs
-	command.Main()
+	o.runs = c.Runs
+	return c
 }
 
 // options are the flags.

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/binary"
 	"testing"
+
+	"replicator/bench/smoke"
 )
 
 // TestCount tells row changes from the rest, and the commit at which the reading ends.
@@ -40,4 +42,11 @@ func TestChosen(t *testing.T) {
 			t.Errorf("%q chose %d subjects", word, len(got))
 		}
 	}
+}
+
+// TestSmoke drains a small backlog once, and holds the target against the source.
+func TestSmoke(t *testing.T) {
+	t.Parallel()
+	smoke.Run(t, func(args []string) error { return command().Run(t.Context(), args, t.Output(), t.Output()) },
+		"--scenario", "clinical", "--scale", "0.0001", "--runs", "1", "--no-fsync", "--subject", "replicator")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"replicator/bench/measure"
 	"replicator/bench/peer"
@@ -49,19 +48,8 @@ func (w *world) compare(ctx context.Context, g *measure.Group, subjects []subjec
 }
 
 // chosen are those that --subject names.
-func (o *options) chosen(all []subject) (some []subject) {
-	if len(o.subjects) == 0 {
-		return all
-	}
-	for _, s := range all {
-		for _, word := range o.subjects {
-			if strings.Contains(s.name, word) {
-				some = append(some, s)
-				break
-			}
-		}
-	}
-	return some
+func (o *options) chosen(all []subject) []subject {
+	return measure.Chosen(all, o.subjects, func(s subject) string { return s.name })
 }
 
 // try lets s copy the database once and measures it.

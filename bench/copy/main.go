@@ -14,9 +14,12 @@ import (
 	"replicator/bench/peer"
 )
 
-func main() {
+func main() { command().Main() }
+
+// command is the benchmark as a program.
+func command() *measure.Command {
 	o := &options{}
-	command := &measure.Command{
+	c := &measure.Command{
 		Name: "copy", Columns: columns, Define: o.define, Validate: o.validate,
 		Scenarios: []measure.Scenario{
 			{Name: "clinical", Run: o.clinical},
@@ -24,8 +27,8 @@ func main() {
 			{Name: "plan", Asked: true, Run: o.plan},
 		},
 	}
-	o.runs = command.Runs
-	command.Main()
+	o.runs = c.Runs
+	return c
 }
 
 // options are the flags.

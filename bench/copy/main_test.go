@@ -2,6 +2,8 @@ package main
 
 import (
 	"testing"
+
+	"replicator/bench/smoke"
 )
 
 func TestChosen(t *testing.T) {
@@ -35,4 +37,11 @@ func TestOwnPeak(t *testing.T) {
 	if n, err := ownPeak(); err != nil || n < 1<<20 {
 		t.Errorf("%d bytes, %v", n, err)
 	}
+}
+
+// TestSmoke copies the smallest clinical database once, and holds the copy against its source.
+func TestSmoke(t *testing.T) {
+	t.Parallel()
+	smoke.Run(t, func(args []string) error { return command().Run(t.Context(), args, t.Output(), t.Output()) },
+		"--scenario", "clinical", "--scale", "0", "--runs", "1", "--no-fsync", "--subject", "replicator")
 }

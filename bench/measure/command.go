@@ -85,6 +85,16 @@ func (c *Command) Run(ctx context.Context, args []string, stdout, stderr io.Writ
 	return err
 }
 
+// Chosen are those of all whose name has one of words; without words all are.
+func Chosen[S any](all []S, words []string, name func(S) string) []S {
+	if len(words) == 0 {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(s S) bool {
+		return !slices.ContainsFunc(words, func(word string) bool { return strings.Contains(name(s), word) })
+	})
+}
+
 func (c *Command) names(all bool) (names []string) {
 	for _, s := range c.Scenarios {
 		if all || !s.Asked {

@@ -15,31 +15,36 @@ import (
 	"replicator/bench/peer"
 )
 
-func main() {
+func main() { command().Main() }
+
+// command is the benchmark as a program.
+func command() *measure.Command {
 	o := &options{}
-	command := &measure.Command{
+	c := &measure.Command{
 		Name: "source", Columns: columns, Define: o.define, Validate: o.validate,
 		Scenarios: []measure.Scenario{{Name: "wards", Run: o.wards}},
 	}
-	o.runs = command.Runs
-	command.Main()
+	o.runs = c.Runs
+	return c
 }
 
 // options are the flags.
 type options struct {
-	runs    func() int
-	scale   float64
-	rate    float64
-	follow  time.Duration
-	fast    bool
-	logs    string
-	program string
+	runs     func() int
+	scale    float64
+	rate     float64
+	follow   time.Duration
+	subjects []string
+	fast     bool
+	logs     string
+	program  string
 }
 
 func (o *options) define(f *pflag.FlagSet) {
 	f.Float64Var(&o.scale, "scale", 0.1, "size of the clinical database; 1 is 1.5 GB with indexes")
 	f.Float64Var(&o.rate, "rate", 60, "acts of the wards a `second`")
 	f.DurationVar(&o.follow, "follow", 6*time.Second, "how long it is followed, and how long the wards are alone")
+	f.StringSliceVar(&o.subjects, "subject", nil, "only `subjects` whose name has one of these words (default all)")
 	f.BoolVar(&o.fast, "no-fsync", false, "servers without fsync and full_page_writes")
 	f.StringVar(&o.logs, "logs", "", "write what tools say to files in this `directory`")
 	f.StringVar(&o.program, "replicator", "bin/replicator", "the `program` to measure")

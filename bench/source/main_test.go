@@ -3,6 +3,8 @@ package main
 import (
 	"testing"
 	"time"
+
+	"replicator/bench/smoke"
 )
 
 // TestActs leaves out the act that is long by intention, and gives each only once.
@@ -30,4 +32,11 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%+v: %v", tt.o, err)
 		}
 	}
+}
+
+// TestSmoke measures the wards of a small hospital while they are copied and followed.
+func TestSmoke(t *testing.T) {
+	t.Parallel()
+	smoke.Run(t, func(args []string) error { return command().Run(t.Context(), args, t.Output(), t.Output()) },
+		"--scale", "0", "--follow", "500ms", "--runs", "1", "--no-fsync", "--subject", "replicator")
 }
