@@ -190,7 +190,7 @@ func (f *finisher) asFilled(ctx context.Context, steps []schema.Step) ([]schema.
 // foreign keys where our role cannot keep them from firing.
 func (f *finisher) finishSteps() ([]schema.Step, error) {
 	r, err := f.carriedNames()
-	return slices.Concat(schema.Following(f.waiting(&r), r.Renamed), f.made.Finish), err
+	return f.made.Join(schema.Following(f.waiting(&r), r.Renamed)), err
 }
 
 // waiting are those of them that were planned, with the names of then, without those of dropped tables.

@@ -118,7 +118,7 @@ func (f *finisher) create(ctx context.Context, c *pg.Conn, made []chunker.Table,
 	// Without a late table among them, what else comes has a stage of its own that is long over.
 	work.Finish = slices.Concat(work.Constraints, work.Foreign, work.Finish)
 	work.Constraints, work.Foreign = nil, nil
-	steps := work.Undoing()
+	steps := work.Undoing() // what waits for Finish is noted there, behind what it comes after
 	for i := range made {
 		steps = append(steps, schema.Step{ID: analyzeID(&made[i]), Name: made[i].String(), Undo: "SELECT 1;"})
 	}

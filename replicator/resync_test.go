@@ -7,6 +7,7 @@ import (
 
 	"replicator/bench/cluster"
 	"replicator/replicator"
+	"replicator/replicator/ddl"
 	"replicator/replicator/fault"
 	"replicator/replicator/source"
 	"replicator/replicator/status"
@@ -250,6 +251,57 @@ CREATE TABLE h.gone (id int PRIMARY KEY);
 CREATE TABLE h.ref (id int REFERENCES h.tree, PRIMARY KEY (id));
 INSERT INTO h.tree SELECT i, 'CANARY-7f3a9' FROM generate_series(1, 19) i;
 INSERT INTO h.ref SELECT i FROM generate_series(3, 9) i;
+`
+
+// TestResyncUnderANewRoot takes a table through again that was attached to a partitioned table made since
+// the seed, to which a foreign key points. A catch-up that is given up when all of that stands on the
+// target must leave the table there with its rows; the next one attaches it again.
+func TestResyncUnderANewRoot(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"stop", "replicate"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
+			if p.exec(p.source, newRootBefore); mode == "replicate" {
+				p.exec(p.source, ddl.Install())
+			}
+			p.o.DDL = mode
+			p.followThenLeave()
+			p.exec(p.source, newRootAfter)
+			p.mustResync("h.alone")
+			e := startEngine(t, orders{Options: p.o, Catchup: true, KillAt: "engine: before open", KillNth: 1})
+			if <-e.gone; e.code != -1 {
+				t.Fatalf("catch-up was not killed but ended with %d:\n%s", e.code, e.out)
+			}
+			if _, err := p.catchup(replicator.CatchupOptions{Abort: true}); err != nil {
+				t.Fatal(err)
+			}
+			p.exec(p.source, "UPDATE h.root SET v = v || ' more' WHERE id < 4; INSERT INTO h.ref VALUES (4)")
+			p.mustCatchup()
+			p.compare()
+			if err := replicator.Cleanup(t.Context(), replicator.CleanupOptions{Dir: p.o.Dir}); err != nil {
+				t.Fatal(err)
+			}
+			p.compareSchema()
+		})
+	}
+}
+
+const newRootBefore = `
+CREATE SCHEMA h;
+CREATE TABLE h.alone (id int PRIMARY KEY, v text);
+CREATE INDEX alone_v ON h.alone (v);
+INSERT INTO h.alone SELECT i, 'CANARY-7f3a9' FROM generate_series(1, 10) i;
+`
+
+const newRootAfter = `
+CREATE TABLE h.root (id int PRIMARY KEY, v text, UNIQUE (v, id)) PARTITION BY RANGE (id);
+CREATE INDEX root_v ON h.root (v);
+ALTER TABLE h.root ATTACH PARTITION h.alone FOR VALUES FROM (1) TO (11);
+CREATE TABLE h.new PARTITION OF h.root FOR VALUES FROM (20) TO (30);
+INSERT INTO h.root VALUES (21, 'CANARY-7f3a9');
+CREATE TABLE h.ref (id int PRIMARY KEY REFERENCES h.root);
+INSERT INTO h.ref VALUES (3), (21);
 `
 
 // TestResyncOfATableOfRules takes tables through again that nothing but the rules of a view, or of another

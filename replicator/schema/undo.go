@@ -38,8 +38,9 @@ func undo(e *Entry) string {
 	return ""
 }
 
-// Undoing is the steps of w, each with what takes it back. It is for the plan of what was made late:
-// taken back it is gone, and can be made anew as it is then. Schemas stay, others may be in them.
+// Undoing is the steps of w but Finish, each with what takes it back, and gives those of Finish the same.
+// It is for the plan of what was made late: taken back it is gone, and can be made anew as it is then.
+// Schemas stay, others may be in them.
 func (w *Work) Undoing() []Step {
 	lists := [][]Step{w.Pre}
 	for _, byTable := range []map[int][]Step{w.Table, w.Unique, w.Late} {
@@ -47,8 +48,14 @@ func (w *Work) Undoing() []Step {
 			lists = append(lists, steps)
 		}
 	}
-	steps := slices.Concat(append(lists, w.Constraints, w.Foreign, w.Validate, w.Finish)...)
+	steps := slices.Concat(append(lists, w.Constraints, w.Foreign, w.Validate)...)
 	steps = slices.DeleteFunc(steps, func(s Step) bool { return s.Kind == "SCHEMA" })
+	undoing(steps)
+	undoing(w.Finish)
+	return steps
+}
+
+func undoing(steps []Step) {
 	for i := range steps {
 		switch s := &steps[i]; {
 		case s.Kind == "TABLE", s.Kind == "SEQUENCE":
@@ -57,7 +64,6 @@ func (w *Work) Undoing() []Step {
 			s.Undo = again // it goes with its table
 		}
 	}
-	return steps
 }
 
 // undoTrigger drops a trigger; one that only has another state on a partition than above it gets
