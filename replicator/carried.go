@@ -98,11 +98,7 @@ func (j *job) takeCarried(list []apply.Carried) error {
 	j.o.Hook("engine: the plan has a statement")
 	j.nowPlan.Store(&tables)
 	j.showNames(entries)
-	j.mu.Lock()
-	if j.endVerify != nil {
-		j.endVerify(errStatementFirst)
-	}
-	j.mu.Unlock()
+	j.endVerification(errStatementFirst)
 	return nil
 }
 

@@ -1,14 +1,18 @@
 package replicator_test
 
 import (
+	"context"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"replicator/bench/cluster"
 	"replicator/replicator"
 	"replicator/replicator/ddl"
 	"replicator/replicator/fault"
 	"replicator/replicator/status"
+	"replicator/replicator/verify"
 )
 
 // namesSchema has all that hangs on a table by its name: sequences, views, comments, rights, and what waits
@@ -132,5 +136,49 @@ func TestNameInAViewsRule(t *testing.T) {
 	}
 	if n := p.value(p.target, "SELECT count(*) FROM h.kept"); n != "0" {
 		t.Errorf("%s rows of the statement's transaction are on the target", n)
+	}
+}
+
+// TestVerifyMeetsANewName has a verification come to a table that is called otherwise on the source, while
+// somebody on the target keeps the statement waiting there: it waits for it, and can be gone on with.
+func TestVerifyMeetsANewName(t *testing.T) {
+	t.Parallel()
+	p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), `CREATE SCHEMA h; CREATE TABLE h.last (id int PRIMARY KEY);
+		DO $$ BEGIN FOR i IN 1..50 LOOP EXECUTE format('CREATE TABLE h.t%s (id int PRIMARY KEY); INSERT INTO h.t%s VALUES (1)', i, i); END LOOP; END $$`)
+	p.followThenLeave()
+	reader, source := p.connect(p.target), p.connect(p.source)
+	defer source.Close()
+	if err := reader.Exec(t.Context(), "BEGIN; LOCK TABLE h.last IN ACCESS SHARE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	ended, released := make(chan struct{}), make(chan struct{})
+	waits := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle' AND query = 'SELECT pg_current_wal_insert_lsn()' AND application_name LIKE '%/statements'"
+	go func() { // the reader leaves when the verification waits
+		defer close(released)
+		defer reader.Close()
+		for {
+			n, err := source.Value(context.Background(), waits)
+			select {
+			case <-ended:
+				return
+			case <-time.After(10 * time.Millisecond):
+				if err != nil || n != "0" {
+					return
+				}
+			}
+		}
+	}()
+	var once sync.Once
+	_, err := replicator.Verify(t.Context(), replicator.VerifyOptions{Dir: p.o.Dir}, func(verify.Event) {
+		once.Do(func() { p.exec(p.source, "ALTER TABLE h.last RENAME TO final; INSERT INTO h.final VALUES (1)") })
+	})
+	close(ended)
+	<-released
+	if fault.CodeOf(err) != fault.Interrupted || !strings.Contains(fault.HintOf(err), "run verify again") {
+		t.Fatalf("verify: %v (code %d)", err, fault.CodeOf(err))
+	}
+	report, err := p.verify(verify.Options{})
+	if err != nil || report.Outcome != verify.Equal || len(report.Tables) != 51 {
+		t.Errorf("verify again: %v, %+v", err, report)
 	}
 }

@@ -95,13 +95,18 @@ var errCatchupFirst = fault.New(fault.Interrupted, errors.New("a catch-up has be
 // noVerify ends a verification that runs, waits for its end, and lets none begin until the function is
 // called that it returns.
 func (j *job) noVerify() (allow func()) {
-	j.mu.Lock()
-	if j.endVerify != nil {
-		j.endVerify(errCatchupFirst)
-	}
-	j.mu.Unlock()
+	j.endVerification(errCatchupFirst)
 	j.verifying.Lock()
 	return j.verifying.Unlock
+}
+
+// endVerification ends a verification that runs; it can be gone on with.
+func (j *job) endVerification(why error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.endVerify != nil {
+		j.endVerify(why)
+	}
 }
 
 // verifier is the job as package verify sees it.
@@ -183,7 +188,7 @@ func (v *verifier) Align(ctx context.Context, tables []*chunker.Table) (*verify.
 	pause := time.Since(began)
 	if err != nil {
 		m.close(ctx)
-		return nil, err
+		return nil, v.overtaken(ctx, err)
 	}
 	v.log.Debug("both sides at one point", "lsn", m.lsn, "pause", pause)
 	return &verify.Aligned{
@@ -201,9 +206,41 @@ func (v *verifier) sourceSide(m *meeting, t *chunker.Table, sessions int) *chunk
 	}
 }
 
+// overtaken looks whether a table was not found because of a statement that is still on its way in the
+// stream. It waits until the plan has followed, which ends the verification so that it can be gone on with.
+func (v *verifier) overtaken(ctx context.Context, err error) error {
+	if !missing(err) {
+		return err
+	}
+	return (&finisher{job: v.job}).onSource(ctx, "statements", func(c *pg.Conn) error {
+		changes, lerr := v.changedTables(ctx, c)
+		if lerr == nil {
+			changes, lerr = v.settled(ctx, c, v.fatal(changes))
+		}
+		switch refused := v.refuse(v.fatal(changes)); {
+		case lerr != nil:
+			return lerr
+		case refused != nil:
+			return refused
+		case !v.carries():
+			return err
+		}
+		v.endVerification(errStatementFirst)
+		return errStatementFirst
+	})
+}
+
 // Repair implements verify.Job. Nobody applies until the rows are there: later changes find them as
 // the source had them.
 func (v *verifier) Repair(ctx context.Context, t *chunker.Table, rows []checksum.KeyHash) (int, error) {
+	n, err := v.copyAgain(ctx, t, rows)
+	if err != nil {
+		err = v.overtaken(ctx, err)
+	}
+	return n, err
+}
+
+func (v *verifier) copyAgain(ctx context.Context, t *chunker.Table, rows []checksum.KeyHash) (int, error) {
 	resume := v.standstill()
 	defer resume()
 	m := &meeting{}
