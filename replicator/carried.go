@@ -202,7 +202,8 @@ func (j *job) carriedAlike(ctx context.Context, items []schema.Item) ([]schema.I
 	}
 	compared := schema.Compared(here, there)
 	items = slices.DeleteFunc(items, func(i schema.Item) bool {
-		return compared[i.Name] || goneSequence(i.Name, here, there) || ofTables(i.Name, tables) || slices.Contains(r.Dropped, i.Name)
+		return compared[i.Name] || goneSequence(i.Name, here, there) || ofTables(i.Name, tables) || slices.Contains(r.Dropped, i.Name) ||
+			slices.ContainsFunc(tables, func(t chunker.Table) bool { return schema.SaidAlike(i.Name, &t, here, there) })
 	})
 	waits, err := j.waitingConstraints()
 	if err != nil {

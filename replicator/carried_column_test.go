@@ -80,3 +80,28 @@ func TestColumnsThatAreNotCarried(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsSaidOfColumns drops and renames columns with comments and rights of their own: the target's have
+// gone the same way, so the manifest asks for nothing. A comment that is changed is asked for.
+func TestWhatIsSaidOfColumns(t *testing.T) {
+	t.Parallel()
+	p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), `CREATE SCHEMA h;
+		CREATE TABLE h."Bed" (id int PRIMARY KEY, gone text, old text, kept text);
+		COMMENT ON COLUMN h."Bed".gone IS 'x'; COMMENT ON COLUMN h."Bed".old IS 'y'; COMMENT ON COLUMN h."Bed".kept IS 'z';
+		GRANT SELECT (gone), UPDATE (old) ON h."Bed" TO ward`)
+	e := startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
+	p.exec(p.source, `ALTER TABLE h."Bed" DROP gone; ALTER TABLE h."Bed" RENAME old TO "New"; COMMENT ON COLUMN h."Bed".kept IS 'otherwise'`)
+	_, err := p.catchup(replicator.CatchupOptions{})
+	if fault.CodeOf(err) != fault.Preflight || !strings.Contains(err.Error(), "h.COLUMN \"Bed\".\"kept\"") || strings.Contains(err.Error(), "gone") || strings.Contains(err.Error(), "New") {
+		t.Fatalf("catch-up: %v", err)
+	}
+	p.exec(p.source, `COMMENT ON COLUMN h."Bed".kept IS 'z'`)
+	p.mustCatchup()
+	<-e.gone
+	p.compare()
+	if err := replicator.Cleanup(t.Context(), replicator.CleanupOptions{Dir: p.o.Dir}); err != nil {
+		t.Fatal(err)
+	}
+	p.compareSchema()
+}

@@ -117,7 +117,7 @@ func Unlike(source, target []Definition, sameVersion bool) []string {
 	for _, d := range target {
 		have[key{d.Kind, d.Name}] = true
 		switch text, both := want[key{d.Kind, d.Name}]; {
-		case both && text != d.Text && d.Kind != tableSettings && d.Kind != indexPlace && (sameVersion || d.Kind != "view" && d.Kind != "rule"):
+		case both && text != d.Text && !slices.Contains(noRows, d.Kind) && (sameVersion || d.Kind != "view" && d.Kind != "rule"):
 			out = append(out, d.Kind+" "+d.Name+" differs")
 		case !both && d.Rules:
 			out = append(out, d.Kind+" "+d.Name+" is on the target only")
@@ -155,6 +155,14 @@ d (kind, name, "on", text, rules) AS (
 			(SELECT quote_ident(n.nspname) || '.' || quote_ident(l.collname) FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace WHERE l.oid = a.attcollation),
 			(SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef f WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum)), true
 	FROM t JOIN pg_attribute a ON a.attrelid = t.oid WHERE a.attnum > 0 AND NOT a.attisdropped
+	UNION ALL
+	SELECT 'comment', concat(n.nspname, '.COLUMN "', replace(c.relname, '"', '""'), '"."', replace(a.attname, '"', '""'), '"'), NULL, col_description(c.oid, a.attnum), false
+	FROM t JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+	WHERE a.attnum > 0 AND NOT a.attisdropped AND col_description(c.oid, a.attnum) IS NOT NULL
+	UNION ALL
+	SELECT 'acl', concat(n.nspname, '.COLUMN "', replace(c.relname, '"', '""'), '"."', replace(a.attname, '"', '""'), '"'), NULL, (SELECT string_agg(x::text, ',' ORDER BY x::text) FROM unnest(a.attacl) x), false
+	FROM t JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+	WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attacl <> '{}'
 	UNION ALL
 	SELECT 'index', i.indexrelid::regclass::text, NULL, concat(pg_get_indexdef(i.indexrelid), CASE WHEN c.relkind = 'i' THEN i.indisvalid END), i.indisunique OR i.indisexclusion
 	FROM t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class c ON c.oid = i.indexrelid
@@ -198,6 +206,29 @@ const tableSettings = "settings of table"
 
 // indexPlace is what an index is a part of: those of a restored backup are given theirs later.
 const indexPlace = "place of index"
+
+// noRows are the kinds that a restored backup may have otherwise. Comments and rights are those of columns,
+// by pg_dump's names.
+var noRows = []string{tableSettings, indexPlace, "comment", "acl"}
+
+// SaidAlike reports whether an item of a [Baseline] is a comment on a column of a table, or rights on it, and
+// the same on both sides: a column that is dropped or called otherwise takes them along.
+func SaidAlike(item string, table *chunker.Table, source, target []Definition) bool {
+	kind, name, _ := strings.Cut(item, " ")
+	column, ok := strings.CutPrefix(name, table.Schema+".COLUMN ")
+	if !ok || kind != "comment" && kind != "acl" {
+		return false
+	}
+	of, end := identAt(column, 0)
+	if of != table.Name || !strings.HasPrefix(column[end:], ".") {
+		return false
+	}
+	column, _ = identAt(column, end+1)
+	name = table.Schema + ".COLUMN " + pg.Ident(of, column)
+	is := func(d Definition) bool { return d.Kind == kind && d.Name == name }
+	here, there := slices.IndexFunc(source, is), slices.IndexFunc(target, is)
+	return here < 0 && there < 0 || here >= 0 && there >= 0 && source[here].Text == target[there].Text
+}
 
 // unequalKinds are what tables are made of before the fence.
 var unequalKinds = []string{"table", tableSettings, "place in a tree of", "column", "index", indexPlace, "constraint"}
