@@ -13,13 +13,9 @@ import (
 // Export takes one snapshot of several tables, to be imported by other sessions for as long as conn
 // stays in its transaction. As with [Read], the locks come before the first query.
 func Export(ctx context.Context, conn *pg.Conn, tables []*Table, lockTimeout time.Duration) (export string, s wal.Snapshot, err error) {
-	names := make([]string, len(tables))
-	for i, t := range tables {
-		names[i] = "ONLY " + t.Qualified()
-	}
 	sql := fmt.Sprintf("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = %d", lockTimeout.Milliseconds())
-	if len(names) > 0 {
-		sql += "; LOCK TABLE " + strings.Join(names, ", ") + " IN ACCESS SHARE MODE"
+	if len(tables) > 0 {
+		sql += "; LOCK TABLE " + onlyThese(tables) + " IN ACCESS SHARE MODE"
 	}
 	if err := conn.Exec(ctx, sql); err != nil {
 		rollback(ctx, conn)

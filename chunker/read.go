@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"replicator/replicator/pg"
@@ -31,7 +32,7 @@ func Read(ctx context.Context, conn *pg.Conn, t *Table, c *Chunk, export string,
 		// Without statistics the planner may scan the whole heap for every range.
 		rest = "; SET LOCAL enable_seqscan = off" + rest
 	}
-	rows, err := begin(ctx, conn, t, export, lockTimeout, rest)
+	rows, err := begin(ctx, conn, []*Table{t}, export, lockTimeout, rest)
 	if err != nil {
 		return r, err
 	}
@@ -56,15 +57,14 @@ func commit(ctx context.Context, conn *pg.Conn) (wal.LSN, error) {
 	return wal.ParseLSN(rows[0][0])
 }
 
-// begin begins a transaction, locks the table and returns the rows of what is asked after that.
-func begin(ctx context.Context, conn *pg.Conn, t *Table, export string, lockTimeout time.Duration, rest string) ([][]string, error) {
+// begin begins a transaction, locks the tables and returns the rows of what is asked after that.
+func begin(ctx context.Context, conn *pg.Conn, tables []*Table, export string, lockTimeout time.Duration, rest string) ([][]string, error) {
 	sql := "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
 	if export != "" {
 		sql += "SET TRANSACTION SNAPSHOT " + pg.Literal(export) + ";"
 	}
 	// The timeout stays: reading waits for locks as well, such as that of an index that is rebuilt.
-	sql += fmt.Sprintf("SET LOCAL lock_timeout = %d; LOCK TABLE ONLY %s IN ACCESS SHARE MODE",
-		lockTimeout.Milliseconds(), t.Qualified())
+	sql += fmt.Sprintf("SET LOCAL lock_timeout = %d; LOCK TABLE %s IN ACCESS SHARE MODE", lockTimeout.Milliseconds(), onlyThese(tables))
 	// One message to the server is one implicit group: a failure inside leaves an aborted block. Its
 	// statements run one after the other all the same: the snapshot is of the first that needs one.
 	rows, err := conn.Last(ctx, sql+rest)
@@ -74,9 +74,26 @@ func begin(ctx context.Context, conn *pg.Conn, t *Table, export string, lockTime
 		case "22023", "42704", "55000": // SET TRANSACTION SNAPSHOT, by version and moment
 			err = fmt.Errorf("%w: %w", ErrSnapshot, err)
 		}
-		return nil, fmt.Errorf("lock %s: %w", t, err)
+		return nil, fmt.Errorf("lock %s: %w", named(tables), err)
 	}
 	return rows, nil
+}
+
+// onlyThese lists tables without what inherits from them.
+func onlyThese(tables []*Table) string {
+	names := make([]string, len(tables))
+	for i, t := range tables {
+		names[i] = "ONLY " + t.Qualified()
+	}
+	return strings.Join(names, ", ")
+}
+
+// named is what tables are called in an error.
+func named(tables []*Table) string {
+	if len(tables) == 1 {
+		return tables[0].String()
+	}
+	return fmt.Sprintf("%s and %d tables more", tables[0], len(tables)-1)
 }
 
 // ErrSnapshot says that the server does not know the snapshot to import: its keeper is gone.
@@ -130,7 +147,7 @@ type Keeper struct {
 
 // Keep takes a snapshot of t, under a lock that TRUNCATE and rewrites must wait for.
 func Keep(ctx context.Context, conn *pg.Conn, t *Table, lockTimeout time.Duration) (*Keeper, error) {
-	rows, err := begin(ctx, conn, t, "", lockTimeout, "; SELECT pg_export_snapshot(), pg_current_snapshot()")
+	rows, err := begin(ctx, conn, []*Table{t}, "", lockTimeout, "; SELECT pg_export_snapshot(), pg_current_snapshot()")
 	if err != nil {
 		return nil, err
 	}

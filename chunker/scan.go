@@ -85,7 +85,7 @@ func (s *Scan) session(ctx context.Context, snapshot string) (*pg.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err = begin(ctx, conn, s.Table, snapshot, s.LockTimeout, "; "+scanSettings); err != nil {
+	if _, err = begin(ctx, conn, []*Table{s.Table}, snapshot, s.LockTimeout, "; "+scanSettings); err != nil {
 		s.release(ctx, conn)
 		return nil, err
 	}
