@@ -51,7 +51,7 @@ func (v *verifier) compareGroup(ctx context.Context, group []*chunker.Table, to 
 		return err
 	}
 	var mu sync.Mutex
-	return verify.SideBySide(ctx, v.o.Jobs, group, func(ctx context.Context, t *chunker.Table, sessions int) error {
+	one := func(ctx context.Context, t *chunker.Table, sessions int) error {
 		src, tgt, err := verify.Fingerprints(ctx, v.sourceSide(m, t, sessions), m.view.Side(t, v.text, sessions, v.secret), nil)
 		if err != nil {
 			return err
@@ -59,6 +59,16 @@ func (v *verifier) compareGroup(ctx context.Context, group []*chunker.Table, to 
 		mu.Lock()
 		defer mu.Unlock()
 		to[t] = catchup.Compared{Source: src.Total(), Target: tgt.Total()}
+		return nil
+	}
+	return verify.Together(ctx, v.o.Jobs, group, one, func(ctx context.Context, tables []*chunker.Table) error {
+		src, tgt, err := verify.Sets(ctx, v.sourceTotals(m), v.targetTotals(m), tables, v.o.Jobs, nil)
+		if err != nil {
+			return err
+		}
+		for i, t := range tables {
+			to[t] = catchup.Compared{Source: src[i], Target: tgt[i]}
+		}
 		return nil
 	})
 }

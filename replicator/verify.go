@@ -15,6 +15,7 @@ import (
 	"replicator/replicator/pg"
 	"replicator/replicator/schema"
 	"replicator/replicator/source"
+	"replicator/replicator/target"
 	"replicator/replicator/verify"
 	"replicator/wal"
 )
@@ -195,7 +196,9 @@ func (v *verifier) Align(ctx context.Context, tables []*chunker.Table) (*verify.
 		LSN: m.lsn, Pause: pause, Jobs: v.o.Jobs,
 		Source: func(t *chunker.Table, sessions int) verify.Side { return v.sourceSide(m, t, sessions) },
 		Target: func(t *chunker.Table, sessions int) chunker.Side { return m.view.Side(t, v.text, sessions, v.secret) },
-		Close:  func() { m.close(ctx) },
+
+		SourceTotals: v.sourceTotals(m), TargetTotals: v.targetTotals(m),
+		Close: func() { m.close(ctx) },
 	}, nil
 }
 
@@ -228,6 +231,18 @@ func (v *verifier) overtaken(ctx context.Context, err error) error {
 		v.endVerification(errStatementFirst)
 		return errStatementFirst
 	})
+}
+
+func (v *verifier) sourceTotals(m *meeting) verify.Totals {
+	return func(ctx context.Context, tables []*chunker.Table, sessions int, of checksum.Selection) ([]checksum.Set, error) {
+		return v.sourceSide(m, nil, sessions).Totals(ctx, tables, of)
+	}
+}
+
+func (v *verifier) targetTotals(m *meeting) verify.Totals {
+	return func(ctx context.Context, tables []*chunker.Table, sessions int, of checksum.Selection) ([]checksum.Set, error) {
+		return m.view.Totals(ctx, target.Totals{Tables: tables, Text: v.text, Jobs: sessions, Secret: v.secret, Of: of})
+	}
 }
 
 // Repair implements verify.Job. Nobody applies until the rows are there: later changes find them as

@@ -51,6 +51,7 @@ const (
 	methodViewRows     = "ViewRows"
 	methodViewLocate   = "ViewLocate"
 	methodViewChunks   = "ViewByChunk"
+	methodViewTotals   = "ViewTotals"
 	methodMend         = "Mend"
 	methodForget       = "Forget"
 	methodStanding     = "Standing"

@@ -43,6 +43,7 @@ var methods = map[string]method{
 	methodViewRows:   as(true, func(ctx context.Context, s *session, a sideArgs) (any, error) { return s.rows(ctx, a) }),
 	methodViewLocate: as(true, func(ctx context.Context, s *session, a sideArgs) (any, error) { return s.locate(ctx, a) }),
 	methodViewChunks: as(true, func(ctx context.Context, s *session, a sideArgs) (any, error) { return s.byChunk(ctx, a) }),
+	methodViewTotals: as(true, func(ctx context.Context, s *session, a totalsArgs) (any, error) { return s.totals(ctx, a) }),
 	methodForget:     as(true, func(ctx context.Context, s *session, _ nothing) (any, error) { return nothing{}, s.end.Forget(ctx) }),
 	methodStanding:   as(true, func(ctx context.Context, s *session, t []chunker.Table) (any, error) { return s.end.Standing(ctx, t) }),
 	methodAdopt: as(true, func(ctx context.Context, s *session, a adoptArgs) (any, error) {

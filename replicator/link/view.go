@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"replicator/checksum"
@@ -52,6 +53,21 @@ func (v *remoteView) Close(ctx context.Context) error {
 // Side implements target.View.
 func (v *remoteView) Side(t *chunker.Table, text bool, jobs int, secret checksum.Secret) target.Side {
 	return &remoteSide{v.r, sideArgs{View: v.id, Table: t, Text: text, Jobs: jobs, Secret: secret[:]}}
+}
+
+// totalsArgs name tables of a view.
+type totalsArgs struct {
+	View   uint64
+	Tables []*chunker.Table
+	Text   bool
+	Jobs   int
+	Secret []byte
+	Of     checksum.Selection
+}
+
+// Totals implements target.View.
+func (v *remoteView) Totals(ctx context.Context, ask target.Totals) ([]checksum.Set, error) {
+	return do[totalsArgs, []checksum.Set](ctx, v.r, methodViewTotals, totalsArgs{v.id, ask.Tables, ask.Text, ask.Jobs, ask.Secret[:], ask.Of})
 }
 
 // remoteSide is a table of a view. Only fingerprints and hashes of rows cross the link.
@@ -192,18 +208,38 @@ func (s *session) closeViews(ctx context.Context) {
 // errNoView says that the target end was started again since the view was opened.
 var errNoView = errors.New("the view of the target is gone")
 
+func (s *session) view(id uint64) (target.View, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := s.views[id]
+	if v == nil {
+		return nil, errNoView
+	}
+	return v, nil
+}
+
 func (s *session) side(a sideArgs) (target.Side, error) {
 	var secret checksum.Secret
 	if copy(secret[:], a.Secret) != len(secret) || a.Table == nil {
 		return nil, damaged("no table or key")
 	}
-	s.mu.Lock()
-	v := s.views[a.View]
-	s.mu.Unlock()
-	if v == nil {
-		return nil, errNoView
+	v, err := s.view(a.View)
+	if err != nil {
+		return nil, err
 	}
 	return v.Side(a.Table, a.Text, a.Jobs, secret), nil
+}
+
+func (s *session) totals(ctx context.Context, a totalsArgs) ([]checksum.Set, error) {
+	ask := target.Totals{Tables: a.Tables, Text: a.Text, Jobs: a.Jobs, Of: a.Of}
+	if copy(ask.Secret[:], a.Secret) != len(ask.Secret) || slices.Contains(a.Tables, nil) {
+		return nil, damaged("no table or key")
+	}
+	v, err := s.view(a.View)
+	if err != nil {
+		return nil, err
+	}
+	return v.Totals(ctx, ask)
 }
 
 func (s *session) fingerprint(ctx context.Context, a sideArgs) ([]byte, error) {

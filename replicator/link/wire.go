@@ -138,8 +138,9 @@ const (
 	preambleSize = len(preambleText) + 2
 )
 
-// Version is that of the protocol. Another one is refused.
-const Version = 1
+// Version is that of the protocol. Another one is refused: as soon as the two ends meet, days before the
+// fence, and not when the one asks for what the other does not know. Version 2 has ViewTotals.
+const Version = 2
 
 func preamble(version uint16) []byte {
 	return append([]byte(preambleText), byte(version>>8), byte(version))

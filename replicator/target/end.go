@@ -112,7 +112,19 @@ type View interface {
 	// Side is a table under the snapshot. text says that the job's changes travel as text; jobs
 	// sessions share the reading.
 	Side(t *chunker.Table, text bool, jobs int, secret checksum.Secret) Side
+	// Totals are the sets of the rows of small tables, or of a selection of them, see chunker.Scan.Totals:
+	// one question for all of them.
+	Totals(ctx context.Context, ask Totals) ([]checksum.Set, error)
 	Close(ctx context.Context) error
+}
+
+// Totals says of which tables of a view the sets are wanted, and how they are read: see View.Side.
+type Totals struct {
+	Tables []*chunker.Table
+	Text   bool
+	Jobs   int
+	Secret checksum.Secret
+	Of     checksum.Selection
 }
 
 // Side is a table of a view: fingerprints, hashes of rows, and where rows stand. Keys of located rows

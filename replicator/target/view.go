@@ -39,7 +39,18 @@ func (l *Local) View(ctx context.Context, tables []*chunker.Table) (View, error)
 
 // Side implements View.
 func (v *localView) Side(t *chunker.Table, text bool, jobs int, secret checksum.Secret) Side {
-	return &chunker.Scan{Table: t, Text: text, Jobs: jobs, Snapshot: v.export, LockTimeout: viewLockTimeout, Secret: secret, Connect: v.readers.take, Release: v.readers.give}
+	s := v.scan(text, jobs, secret)
+	s.Table = t
+	return s
+}
+
+// Totals implements View.
+func (v *localView) Totals(ctx context.Context, ask Totals) ([]checksum.Set, error) {
+	return v.scan(ask.Text, ask.Jobs, ask.Secret).Totals(ctx, ask.Tables, ask.Of)
+}
+
+func (v *localView) scan(text bool, jobs int, secret checksum.Secret) *chunker.Scan {
+	return &chunker.Scan{Text: text, Jobs: jobs, Snapshot: v.export, LockTimeout: viewLockTimeout, Secret: secret, Connect: v.readers.take, Release: v.readers.give}
 }
 
 // Close implements View.

@@ -42,10 +42,10 @@ type Report struct {
 type Table struct {
 	Name    string    `json:"name"`
 	At      time.Time `json:"at"`
-	LSN     wal.LSN   `json:"lsn"` // both sides were compared as of this point of the source's history
-	Seconds float64   `json:"seconds"`
-	Rows    int64     `json:"rows"`  // compared, on the source
-	Bytes   int64     `json:"bytes"` // of their images
+	LSN     wal.LSN   `json:"lsn"`     // both sides were compared as of this point of the source's history
+	Seconds float64   `json:"seconds"` // of a little table its part of what many took together
+	Rows    int64     `json:"rows"`    // compared, on the source
+	Bytes   int64     `json:"bytes"`   // of their images
 	Equal   bool      `json:"equal"`
 	// Set when not equal: what differs. More says that there are more rows than are named.
 	Differences []Row `json:"differences,omitempty"`

@@ -40,7 +40,10 @@ type Aligned struct {
 	Jobs   int // sessions that read a side at once, those of all tables taken together
 	Source func(t *chunker.Table, sessions int) Side
 	Target func(t *chunker.Table, sessions int) chunker.Side
-	Close  func()
+	// Of many little tables at once.
+	SourceTotals, TargetTotals Totals
+
+	Close func()
 }
 
 // Side is the source's: it can also tell the keys of its rows.
@@ -133,27 +136,76 @@ func (r *run) all(ctx context.Context) error {
 
 // group compares tables under one pair of snapshots, then repairs.
 func (r *run) group(ctx context.Context, tables []*chunker.Table) error {
-	var broken []*chunker.Table
+	c := &comparing{run: r}
 	err := r.aligned(ctx, tables, func(a *Aligned) error {
-		return SideBySide(ctx, a.Jobs, tables, func(ctx context.Context, t *chunker.Table, sessions int) error {
-			found, err := r.compare(ctx, a, t, sessions)
-			if err != nil {
-				return fmt.Errorf("compare %s: %w", t, err)
-			}
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			if !found.Equal && r.o.Repair {
-				broken = append(broken, t)
-			}
-			return r.add(t, found)
-		})
+		c.Aligned = a
+		return Together(ctx, a.Jobs, tables, c.one, c.many)
 	})
-	for _, t := range broken {
+	for _, t := range c.broken {
 		if err == nil {
 			err = r.repair(ctx, t)
 		}
 	}
 	return err
+}
+
+// comparing is a group under its snapshots.
+type comparing struct {
+	*run
+	*Aligned
+	broken []*chunker.Table // to be repaired
+}
+
+// one compares a table, and names what differs in it.
+func (c *comparing) one(ctx context.Context, t *chunker.Table, sessions int) error {
+	found, err := c.compare(ctx, c.Aligned, t, sessions)
+	if err != nil {
+		return fmt.Errorf("compare %s: %w", t, err)
+	}
+	return c.found(t, found)
+}
+
+// many compares little tables by the sums of their rows. Those that differ are then looked at one by one.
+func (c *comparing) many(ctx context.Context, tables []*chunker.Table) error {
+	began := time.Now()
+	source, target, err := Sets(ctx, c.SourceTotals, c.TargetTotals, tables, c.Jobs, c.selection())
+	if err != nil {
+		return fmt.Errorf("compare %s and %d tables more: %w", tables[0], len(tables)-1, err)
+	}
+	each := time.Since(began).Seconds() / float64(len(tables))
+	var different []*chunker.Table
+	for i, t := range tables {
+		if !source[i].Equal(target[i]) {
+			different = append(different, t)
+			continue
+		}
+		err := c.found(t, &Table{Name: t.String(), At: began.UTC(), LSN: c.LSN, Seconds: each, Rows: source[i].Rows, Bytes: source[i].Bytes, Equal: true})
+		if err != nil {
+			return err
+		}
+	}
+	return SideBySide(ctx, c.Jobs, different, c.again)
+}
+
+// again looks at a table whose sums differ. Under the same snapshots it cannot be equal.
+func (c *comparing) again(ctx context.Context, t *chunker.Table, sessions int) error {
+	found, err := c.compare(ctx, c.Aligned, t, sessions)
+	if err == nil && found.Equal {
+		err = chunker.ErrMoved
+	}
+	if err != nil {
+		return fmt.Errorf("compare %s: %w", t, err)
+	}
+	return c.found(t, found)
+}
+
+func (c *comparing) found(t *chunker.Table, found *Table) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !found.Equal && c.o.Repair {
+		c.broken = append(c.broken, t)
+	}
+	return c.add(t, found)
 }
 
 func (r *run) aligned(ctx context.Context, tables []*chunker.Table, f func(*Aligned) error) error {
