@@ -16,11 +16,12 @@ import (
 	"replicator/replicator/verify"
 )
 
-// compareMost is how many tables are compared at once: as many as a verification has in a group at most.
-const compareMost = 48
+// compareMost is how many tables are compared at once: as many small ones as tell what one of them takes, and
+// no more than a verification has in a group.
+const compareMost = 120
 
-// compare compares samples as a verification does: under one snapshot of each side, small tables side by
-// side, a large one with all sessions. First those that hold the bytes, then small ones, of which there
+// compare compares samples as a verification does: under one snapshot of each side, small tables many at
+// once, a large one with all sessions. First those that hold the bytes, then small ones, of which there
 // may be thousands: what they take is mostly not their rows.
 func (t *trial) compare(ctx context.Context, r *Report, span time.Duration) error {
 	before := machineNow()
@@ -34,10 +35,10 @@ func (t *trial) compare(ctx context.Context, r *Report, span time.Duration) erro
 	if err != nil {
 		return err
 	}
-	t.p.EachTable = t.eachTable(small)
+	t.p.EachTable = t.eachTable(r, small)
 	t.p.Group = max(large.opened, small.opened)
-	if small.seconds > 0 { // what has come back took no longer
-		t.p.facts.down = t.overLink(small.sums / small.seconds)
+	if large.seconds > 0 { // what has come back took no longer
+		t.p.facts.down = t.overLink(large.sums / large.seconds)
 	}
 	t.p.facts.down = max(t.p.facts.down, downRate(r))
 	return nil
@@ -78,8 +79,9 @@ func (t *trial) read(st *scratchTable) float64 {
 // complete reports whether all rows of the table were moved.
 func (t *scratchTable) complete() bool { return t.chunks[0] > 0.99 }
 
-// eachTable is what comparing a small table takes. Rows that were not moved are added, as fast as others are read.
-func (t *trial) eachTable(c compared) float64 {
+// eachTable is what comparing a small table takes, without the question that is one for many. Rows that
+// were not moved are added, as fast as others are read.
+func (t *trial) eachTable(r *Report, c compared) float64 {
 	if len(c.took) == 0 {
 		return 0
 	}
@@ -92,6 +94,9 @@ func (t *trial) eachTable(c compared) float64 {
 	rate := t.p.Compare
 	if rate == 0 {
 		rate = over(had, c.seconds)
+	}
+	if r.Network != nil {
+		c.seconds -= min(c.seconds/2, r.Network.RoundTrip.P50)
 	}
 	return (c.seconds + over(missing, rate)) / float64(len(c.took))
 }
@@ -153,13 +158,13 @@ func (t *trial) compareAll(ctx context.Context, tables []*scratchTable) (c compa
 	list := make([]*chunker.Table, len(tables))
 	for i, st := range tables {
 		list[i], g.of[st.Table] = st.Table, st
-		c.sums += min(st.rows[0], checksum.BucketCount) * sumBytes
+		c.sums += sumsOf(st.Table, st.rows[0])
 	}
 	began := time.Now()
 	if err = g.open(ctx, list); err == nil {
 		c.opened = time.Since(began).Seconds()
 		began = time.Now()
-		err = verify.SideBySide(ctx, t.o.Jobs, list, g.one)
+		err = verify.Together(ctx, t.o.Jobs, list, g.one, g.many)
 	}
 	if skip(err) {
 		return compared{}, nil
@@ -204,13 +209,48 @@ func (g *group) one(ctx context.Context, t *chunker.Table, sessions int) (err er
 	if !st.complete() {
 		err = g.sampled(ctx, st, sessions)
 	} else {
-		src := &chunker.Scan{Table: t, Text: t.Text, Jobs: sessions, Snapshot: g.export, LockTimeout: source.LockTimeout,
-			Connect: g.t.m.session, Release: func(c *pg.Conn) { g.t.m.sessions <- c }}
+		src := g.scan(sessions)
+		src.Table, src.Text = t, t.Text
 		_, _, err = verify.Fingerprints(ctx, src, g.view.Side(&st.as[0], t.Text, sessions, checksum.Secret{}), nil)
 	}
+	g.note(st, began)
+	return err
+}
+
+func (g *group) note(st *scratchTable, began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.took[st] = time.Since(began).Seconds()
+}
+
+func (g *group) scan(sessions int) *chunker.Scan {
+	return &chunker.Scan{Jobs: sessions, Snapshot: g.export, LockTimeout: source.LockTimeout,
+		Connect: g.t.m.session, Release: func(c *pg.Conn) { g.t.m.sessions <- c }}
+}
+
+// many compares small tables. Of one that is not there whole, as much as there is.
+func (g *group) many(ctx context.Context, tables []*chunker.Table) error {
+	var whole, there []*chunker.Table
+	for _, t := range tables {
+		if st := g.of[t]; st.complete() {
+			whole, there = append(whole, t), append(there, &st.as[0])
+		} else if err := g.one(ctx, t, 1); err != nil {
+			return err
+		}
+	}
+	if len(whole) == 0 {
+		return nil
+	}
+	began := time.Now()
+	here := func(ctx context.Context, tables []*chunker.Table, sessions int, of checksum.Selection) ([]checksum.Set, error) {
+		return g.scan(sessions).Totals(ctx, tables, of)
+	}
+	_, _, err := verify.Sets(ctx, here, func(ctx context.Context, _ []*chunker.Table, sessions int, of checksum.Selection) ([]checksum.Set, error) {
+		return g.view.Totals(ctx, target.Totals{Tables: there, Jobs: sessions, Of: of})
+	}, whole, g.t.o.Jobs, nil)
+	for _, t := range whole {
+		g.note(g.of[t], began)
+	}
 	return err
 }
 

@@ -9,8 +9,7 @@ import (
 
 // What comparing takes where there was no small table to tell.
 const (
-	tableSeconds = 0.008
-	tableTrips   = 1.0 // for each of the tables that are compared side by side
+	tableSeconds = 0.003
 	groupSeconds = 0.02
 	groupTrips   = 2
 )
@@ -95,14 +94,14 @@ func (o *Options) finishing(r *Report) forecast.Finish {
 	f := forecast.Finish{
 		Session: facts.session, Commit: facts.step, Catalog: facts.catalog, Schema: facts.schema,
 		Apply: r.Target.Apply(), Late: facts.late, Objects: facts.digests, Sequences: facts.sequences, Steps: facts.finish, Views: facts.views,
-		Compare: facts.large, ScanRate: p.Compare, PerTable: p.EachTable, Tables: facts.small, PerGroup: p.Group, Groups: facts.groups,
+		Compare: facts.large, ScanRate: p.Compare, PerTable: p.EachTable, Tables: facts.small, PerGroup: p.Group, Groups: facts.groups, Questions: facts.questions,
 		Crowd: facts.crowd,
 	}
 	if r.Network != nil {
 		f.Ask = r.Network.RoundTrip.P50
 	}
 	if f.PerTable == 0 {
-		f.PerTable = tableSeconds + tableTrips*f.Ask/float64(r.Chosen.Jobs)
+		f.PerTable = tableSeconds
 	}
 	if f.PerGroup == 0 {
 		f.PerGroup = groupSeconds + groupTrips*f.Ask

@@ -2,6 +2,7 @@ package sizing
 
 import (
 	"replicator/chunker"
+	"replicator/replicator/verify"
 )
 
 // Kind is what rows of a table cost.
@@ -18,7 +19,7 @@ const (
 var kinds = []Kind{Narrow, Wide, Toast, Small}
 
 const (
-	smallBytes = 2 << 20
+	smallBytes = verify.Little
 	narrowRow  = 200 // bytes on disk
 	pageBytes  = 8192
 )

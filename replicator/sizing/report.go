@@ -201,9 +201,10 @@ type facts struct {
 	digests   float64 // of comparing them
 	sequences int
 	finish    int     // steps of the window
-	small     int     // tables that are compared side by side
+	small     int     // tables that are compared many at once
 	large     float64 // bytes of rows of all others
 	groups    int     // that tables are compared in
+	questions int     // about many small ones
 	session   float64 // to open one on the source
 	catalog   float64 // of reading what tables there are
 	schema    float64 // of reading all of the source's schema

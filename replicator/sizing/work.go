@@ -30,7 +30,7 @@ func (t *trial) work(ctx context.Context, r *Report) error {
 		table := &t.c.tables[i]
 		ft, n := t.table(r, table)
 		rows[table.OID] = n
-		if t.p.facts.sums += min(n, checksum.BucketCount) * sumBytes; kindOf(table) == Small {
+		if t.p.facts.sums += sumsOf(table, n); kindOf(table) == Small {
 			t.p.facts.small++
 		} else {
 			t.p.facts.large += ft.Bytes
@@ -68,22 +68,35 @@ func (t *trial) work(ctx context.Context, r *Report) error {
 		w.Changes = r.Source.Changes.Rows / 3600
 	}
 	facts := &t.p.facts
-	facts.objects, facts.finish, facts.groups = objects.Bytes, steps.finish, t.groups()
+	facts.objects, facts.finish = objects.Bytes, steps.finish
+	facts.groups, facts.questions = t.groups()
 	facts.late = late.Seed().Total + float64(len(late.Tables))*facts.step
 	return nil
 }
 
-// groups is into how many groups a verification cuts the tables.
-func (t *trial) groups() int {
+// groups is into how many groups a verification cuts the tables, and how many questions it has about many
+// small ones.
+func (t *trial) groups() (groups, questions int) {
 	list := make([]*chunker.Table, len(t.c.tables))
 	for i := range t.c.tables {
 		list[i] = &t.c.tables[i]
 	}
-	return len(verify.Groups(list))
+	return len(verify.Groups(list)), verify.Questions(list)
 }
 
-// sumBytes is a bucket of a fingerprint on the wire.
-const sumBytes = 40
+// sumBytes is a bucket of a fingerprint on the wire, totalBytes the sum of a small table.
+const (
+	sumBytes   = 40
+	totalBytes = 100
+)
+
+// sumsOf is what comes back over a link of a table with so many rows.
+func sumsOf(table *chunker.Table, rows float64) float64 {
+	if kindOf(table) == Small {
+		return totalBytes
+	}
+	return min(rows, checksum.BucketCount) * sumBytes
+}
 
 // foreignSpan bounds the joins.
 const foreignSpan = 10 * time.Second

@@ -140,7 +140,7 @@ func TestEmptyDatabase(t *testing.T) {
 
 func TestWindow(t *testing.T) {
 	f := Finish{Session: 0.1, Ask: 0.2, Commit: 0.4, Catalog: 0.5, Schema: 1, Lag: 500, Apply: 1000, Late: 3, Objects: 0.1, Sequences: 1000, Steps: 10, Views: 6,
-		Compare: 8000, ScanRate: 2000, Tables: 10, PerTable: 0.1, Groups: 2, PerGroup: 0.25}
+		Compare: 8000, ScanRate: 2000, Tables: 10, PerTable: 0.1, Groups: 2, PerGroup: 0.25, Questions: 3}
 	w := f.Window()
 	near(t, "fence", w.Fence, 0.1+0.2+0.4+fencePause+puts*0.2)
 	near(t, "drain", w.Drain, 0.7+0.5)
@@ -148,13 +148,13 @@ func TestWindow(t *testing.T) {
 	near(t, "large objects", w.Objects, 0.3+0.1)
 	near(t, "sequences", w.Sequences, 0.1+0.4+0.3)
 	near(t, "finish", w.Finish, 0.1+4+6)
-	near(t, "verify", w.Verify, 4+1+0.5)
+	near(t, "verify", w.Verify, 4+1+0.5+3*0.2)
 	near(t, "proof", w.Proof, 0.2+0.1+0.7+0.3)
 	near(t, "total", w.Total, w.Fence+w.Drain+w.Late+w.Objects+w.Sequences+w.Finish+w.Verify+w.Proof+w.Open)
 	f.Sums, f.Down = 12000, 2000
-	near(t, "the way of the fingerprints", f.Window().Verify, 6+1+0.5)
+	near(t, "the way of the fingerprints", f.Window().Verify, 6+1+0.5+3*0.2)
 	f.Sums, f.ScanRate = 0, 0
-	near(t, "not measured", f.Window().Verify, 1+0.5)
+	near(t, "not measured", f.Window().Verify, 1+0.5+3*0.2)
 	f.Schema = 100
 	longer := f.Window()
 	near(t, "the schema takes longer than the steps beside it", longer.Late+longer.Objects+longer.Sequences+longer.Finish+longer.Verify+longer.Proof, 100+1.3)

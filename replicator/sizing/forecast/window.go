@@ -21,10 +21,11 @@ type Finish struct {
 
 	Compare   float64 `json:"compare_bytes"` // that both sides read; 0 where changed rows alone are compared
 	ScanRate  float64 `json:"scan_bytes_per_second"`
-	PerTable  float64 `json:"per_table_seconds"` // beyond its rows
+	PerTable  float64 `json:"per_table_seconds"` // of a small one, its rows included
 	Tables    int     `json:"tables"`
 	PerGroup  float64 `json:"per_group_seconds"` // of tables under one snapshot
 	Groups    int     `json:"groups"`
+	Questions int     `json:"questions"`    // to the target end, each about many small tables
 	Changed   float64 `json:"changed_rows"` // since the last proof, where they alone are compared
 	KeyLookup float64 `json:"lookups_per_second"`
 	Sums      float64 `json:"fingerprint_bytes"` // that come back over a link
@@ -70,7 +71,7 @@ const (
 
 // Proved is what there is to do after a clean verification, but for the rows that have changed since.
 func (f Finish) Proved() Finish {
-	f.Compare, f.Sums, f.Tables, f.Groups, f.Objects = 0, 0, 0, 0, 0
+	f.Compare, f.Sums, f.Tables, f.Groups, f.Questions, f.Objects = 0, 0, 0, 0, 0, 0
 	return f
 }
 
@@ -87,7 +88,7 @@ func (f *Finish) Window() Window {
 		Sequences: f.Session + f.Commit + float64(f.Sequences)*sequenceSeconds,
 		Finish:    f.Session + float64(f.Steps)*f.Commit + f.Views,
 		// Fingerprints of one table are on their way while another is read.
-		Verify: float64(f.Groups)*f.PerGroup + float64(f.Tables)*f.PerTable +
+		Verify: float64(f.Groups)*f.PerGroup + float64(f.Questions)*f.Ask + float64(f.Tables)*f.PerTable +
 			max(over(f.Compare, f.ScanRate), over(f.Sums, f.Down)) + over(f.Changed, f.KeyLookup),
 		Open: f.Commit + kept,
 	}
