@@ -2,6 +2,8 @@ package replicator
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -10,6 +12,7 @@ import (
 	"replicator/checksum"
 	"replicator/chunker"
 	"replicator/replicator/catchup"
+	"replicator/replicator/fault"
 	"replicator/replicator/source"
 	"replicator/replicator/verify"
 	"replicator/wal"
@@ -86,25 +89,77 @@ func (j *job) meetFenced(ctx context.Context, m *meeting, tables []*chunker.Tabl
 	return err
 }
 
-// lookedUp is how many keys are looked up at once.
-const lookedUp = 5000
+// lookedUp is how many keys are looked up at once, in tablesLookedUp tables at most.
+const (
+	lookedUp       = 5000
+	tablesLookedUp = 200
+)
 
-// Changed compares the rows of a table that changed since it was proved equal, up to the fence. A proof
-// counts only where others are kept from writing on the target, and nobody was seen to write since.
-func (f *finisher) Changed(ctx context.Context, t *chunker.Table, fence wal.LSN) (c catchup.Compared, proved bool, err error) {
+// Changed implements catchup.Job. A proof counts only where others are kept from writing on the target, and
+// nobody was seen to write since.
+func (f *finisher) Changed(ctx context.Context, tables []*chunker.Table, fence wal.LSN) (map[*chunker.Table]catchup.Compared, error) {
+	c := &changed{finisher: f, found: map[*chunker.Table]catchup.Compared{}}
+	for _, t := range tables {
+		keys, proved, err := f.changedKeys(ctx, t, fence)
+		if err == nil && proved {
+			err = c.add(ctx, t, keys)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return c.found, c.flush(ctx)
+}
+
+// changedKeys are the keys of rows that changed since a table was proved equal. proved is false where the
+// table is to be compared in full.
+func (f *finisher) changedKeys(ctx context.Context, t *chunker.Table, fence wal.LSN) (keys [][]byte, proved bool, err error) {
 	f.asPlanned(t)
 	if t.Ordinal >= len(f.planned()) || t.Late() || !f.guarded {
-		return c, false, nil
+		return nil, false, nil
 	}
 	keys, since, err := f.touch.touched(ctx, t.Ordinal, fence)
 	if err != nil || since.IsZero() || f.wroteSince(since) || fewer(t, len(keys)) {
-		return c, false, err
+		return nil, false, err
 	}
-	err = f.persist(ctx, "compare changed rows of "+t.String(), func() error {
-		c.Source, c.Target, err = f.lookup(ctx, t, keys)
+	return keys, true, nil
+}
+
+// changed gathers the keys of several tables: of most only a few rows have changed, and what counts is how
+// often the target end is asked.
+type changed struct {
+	*finisher
+	waiting []chunker.Keyed
+	keys    int // that wait: as many as all sessions look up at once, and those of one table
+	found   map[*chunker.Table]catchup.Compared
+}
+
+func (c *changed) add(ctx context.Context, t *chunker.Table, keys [][]byte) error {
+	c.found[t] = catchup.Compared{}
+	for part := range slices.Chunk(keys, lookedUp) {
+		c.waiting = append(c.waiting, chunker.Keyed{Table: t, Keys: part})
+	}
+	if c.keys += len(keys); c.keys < lookedUp*c.o.Jobs {
+		return nil
+	}
+	return c.flush(ctx)
+}
+
+// flush looks up what waits.
+func (c *changed) flush(ctx context.Context) error {
+	if len(c.waiting) == 0 {
+		return nil
+	}
+	what := fmt.Sprintf("compare %d changed rows, of %s first", c.keys, c.waiting[0].Table)
+	err := c.persist(ctx, what, func() error {
+		found, err := c.lookup(ctx, c.waiting)
+		if err == nil {
+			maps.Copy(c.found, found)
+		}
 		return err
 	})
-	return c, true, err
+	c.waiting, c.keys = nil, 0
+	return err
 }
 
 // fewer reports whether it takes less to read all rows of a table than to look so many of them up, each
@@ -116,38 +171,64 @@ func fewer(t *chunker.Table, keys int) bool {
 
 const lookupRows = 24
 
-// lookup is the fingerprints of rows with certain keys on both sides.
-func (f *finisher) lookup(ctx context.Context, t *chunker.Table, keys [][]byte) (src, tgt checksum.Set, err error) {
-	secret := f.touch.secret
+// lookup is the sums of rows with certain keys on both sides, by table.
+func (f *finisher) lookup(ctx context.Context, list []chunker.Keyed) (map[*chunker.Table]catchup.Compared, error) {
+	found := map[*chunker.Table]catchup.Compared{}
 	var mu sync.Mutex
-	add := func(to *checksum.Set, f *checksum.Fingerprint) {
+	add := func(batch []chunker.Keyed, sets []checksum.Set, side func(*catchup.Compared) *checksum.Set) error {
 		mu.Lock()
 		defer mu.Unlock()
-		to.Merge(f.Total())
+		if len(sets) != len(batch) {
+			return fault.New(fault.Unexpected, fmt.Errorf("rows of %d of %d tables were summed up", len(sets), len(batch)), "")
+		}
+		for i := range batch {
+			c := found[batch[i].Table]
+			side(&c).Merge(sets[i])
+			found[batch[i].Table] = c
+		}
+		return nil
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(2 * f.o.Jobs)
-	for batch := range slices.Chunk(keys, lookedUp) {
+	for _, batch := range batches(list) {
 		g.Go(func() error {
-			conn, err := f.lookups.take(gctx, "compare")
+			sets, err := f.lookupHere(gctx, batch)
 			if err != nil {
 				return err
 			}
-			defer conn.giveBack()
-			scan := chunker.Scan{Table: t, Secret: secret}
-			sum, err := scan.Lookup(gctx, conn.Conn, batch)
-			if err == nil {
-				add(&src, sum)
-			}
-			return err
+			return add(batch, sets, func(c *catchup.Compared) *checksum.Set { return &c.Source })
 		})
 		g.Go(func() error {
-			sum, err := f.end.Lookup(gctx, t, secret, batch)
-			if err == nil {
-				add(&tgt, sum)
+			sets, err := f.end.Lookup(gctx, f.touch.secret, batch)
+			if err != nil {
+				return err
 			}
-			return err
+			return add(batch, sets, func(c *catchup.Compared) *checksum.Set { return &c.Target })
 		})
 	}
-	return src, tgt, g.Wait()
+	return found, g.Wait()
+}
+
+func (f *finisher) lookupHere(ctx context.Context, batch []chunker.Keyed) ([]checksum.Set, error) {
+	conn, err := f.lookups.take(ctx, "compare")
+	if err != nil {
+		return nil, err
+	}
+	defer conn.giveBack()
+	return chunker.Lookups(ctx, conn.Conn, f.touch.secret, batch)
+}
+
+// batches cuts a list into what one session looks up and one question to the target end is about.
+func batches(list []chunker.Keyed) (all [][]chunker.Keyed) {
+	keys := 0
+	for _, k := range list {
+		last := len(all) - 1
+		if last < 0 || keys+len(k.Keys) > lookedUp || len(all[last]) == tablesLookedUp {
+			all, keys = append(all, nil), 0
+			last++
+		}
+		all[last] = append(all[last], k)
+		keys += len(k.Keys)
+	}
+	return all
 }

@@ -181,7 +181,7 @@ func (f *finisher) lookupPace(ctx context.Context, t *chunker.Table) (float64, e
 		return 1, err
 	}
 	began := time.Now()
-	if _, _, err := f.lookup(ctx, t, keys); err != nil {
+	if _, err := f.lookup(ctx, []chunker.Keyed{{Table: t, Keys: keys}}); err != nil {
 		return 1, err
 	}
 	// One batch is one session's work, and as many sessions as there are jobs share a table's.

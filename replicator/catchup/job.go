@@ -57,9 +57,9 @@ type Job interface {
 	Tables(ctx context.Context) ([]chunker.Table, error)
 	// Compare reads tables on both sides, all their rows.
 	Compare(ctx context.Context, tables []*chunker.Table) (map[*chunker.Table]Compared, error)
-	// Changed reads on both sides the rows that changed since the table was proved equal, up to the
-	// fence; proved is false where that was never done, or is void.
-	Changed(ctx context.Context, t *chunker.Table, fence wal.LSN) (c Compared, proved bool, err error)
+	// Changed reads on both sides the rows that changed since each of the tables was proved equal, up to the
+	// fence. A table of which that was never done, or is void, is not in the answer.
+	Changed(ctx context.Context, tables []*chunker.Table, fence wal.LSN) (map[*chunker.Table]Compared, error)
 
 	// Open makes the target the one that takes writes. There is no way back from here.
 	Open(ctx context.Context) error

@@ -64,8 +64,8 @@ func (f *fake) CopyLate(context.Context, []chunker.Table) (rows, bytes int64, er
 	return 0, 0, f.do("CopyLate")
 }
 
-func (f *fake) Changed(context.Context, *chunker.Table, wal.LSN) (c Compared, proved bool, err error) {
-	return c, false, f.do("Changed")
+func (f *fake) Changed(context.Context, []*chunker.Table, wal.LSN) (map[*chunker.Table]Compared, error) {
+	return nil, f.do("Changed")
 }
 
 func (f *fake) Compare(_ context.Context, tables []*chunker.Table) (map[*chunker.Table]Compared, error) {

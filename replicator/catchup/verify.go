@@ -72,20 +72,15 @@ func (r *run) different(ctx context.Context) error {
 // compare reads all tables on both sides, or of those that were proved equal, whose number it gives, the
 // rows that changed since.
 func (r *run) compare(ctx context.Context, tables []chunker.Table) (proved int, err error) {
-	changed, full := map[*chunker.Table]Compared{}, []*chunker.Table{}
+	changed, err := r.changed(ctx, tables)
+	if err != nil {
+		return 0, err
+	}
+	full := []*chunker.Table{}
 	for i := range tables {
-		t := &tables[i]
-		if r.o.Verify == VerifyChanged && !r.isLate(t) {
-			c, proved, err := r.job.Changed(ctx, t, r.report.FenceLSN)
-			if err != nil {
-				return 0, err
-			}
-			if proved {
-				changed[t] = c
-				continue
-			}
+		if _, proved := changed[&tables[i]]; !proved {
+			full = append(full, &tables[i])
 		}
-		full = append(full, t)
 	}
 	found, err := r.job.Compare(ctx, full)
 	if err != nil {
@@ -103,6 +98,20 @@ func (r *run) compare(ctx context.Context, tables []chunker.Table) (proved int, 
 		})
 	}
 	return len(changed), nil
+}
+
+// changed compares the rows that changed since, of tables of which that is enough.
+func (r *run) changed(ctx context.Context, tables []chunker.Table) (map[*chunker.Table]Compared, error) {
+	var followed []*chunker.Table
+	for i := range tables {
+		if !r.isLate(&tables[i]) {
+			followed = append(followed, &tables[i])
+		}
+	}
+	if r.o.Verify != VerifyChanged || len(followed) == 0 {
+		return nil, nil
+	}
+	return r.job.Changed(ctx, followed, r.report.FenceLSN)
 }
 
 func (r *run) isLate(t *chunker.Table) bool {

@@ -122,31 +122,21 @@ func (r *Remote) Mend(ctx context.Context, t *chunker.Table, remove []string, ro
 
 // lookupArgs hold keys of rows.
 type lookupArgs struct {
-	Table  *chunker.Table
 	Secret []byte
-	Keys   [][]byte
+	List   []chunker.Keyed
 }
 
 // Lookup implements target.End.
-func (r *Remote) Lookup(ctx context.Context, t *chunker.Table, secret checksum.Secret, keys [][]byte) (*checksum.Fingerprint, error) {
-	raw, err := do[lookupArgs, []byte](ctx, r, methodLookup, lookupArgs{t, secret[:], keys})
-	if err != nil {
-		return nil, err
-	}
-	f := new(checksum.Fingerprint)
-	return f, f.UnmarshalBinary(raw)
+func (r *Remote) Lookup(ctx context.Context, secret checksum.Secret, list []chunker.Keyed) ([]checksum.Set, error) {
+	return do[lookupArgs, []checksum.Set](ctx, r, methodLookup, lookupArgs{secret[:], list})
 }
 
-func (s *session) lookup(ctx context.Context, a lookupArgs) ([]byte, error) {
+func (s *session) lookup(ctx context.Context, a lookupArgs) ([]checksum.Set, error) {
 	var secret checksum.Secret
-	if copy(secret[:], a.Secret) != len(secret) || a.Table == nil {
+	if copy(secret[:], a.Secret) != len(secret) || slices.ContainsFunc(a.List, func(k chunker.Keyed) bool { return k.Table == nil }) {
 		return nil, damaged("no table or key")
 	}
-	f, err := s.end.Lookup(ctx, a.Table, secret, a.Keys)
-	if err != nil {
-		return nil, err
-	}
-	return f.MarshalBinary()
+	return s.end.Lookup(ctx, secret, a.List)
 }
 
 // mendArgs hold rows: they travel, and are kept nowhere.

@@ -139,7 +139,8 @@ const (
 )
 
 // Version is that of the protocol. Another one is refused: as soon as the two ends meet, days before the
-// fence, and not when the one asks for what the other does not know. Version 2 has ViewTotals.
+// fence, and not when the one asks for what the other does not know. Version 2 has
+// ViewTotals, and Lookup of several tables.
 const Version = 2
 
 func preamble(version uint16) []byte {

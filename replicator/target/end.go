@@ -52,8 +52,8 @@ type End interface {
 	Adopt(ctx context.Context, t *chunker.Table, receipts []chunker.Receipt, clear []chunker.Chunk) error
 	// Fingerprint reads a whole table, as text or as binary; jobs sessions share the work.
 	Fingerprint(ctx context.Context, t *chunker.Table, text bool, jobs int) (checksum.Set, error)
-	// Lookup is the fingerprint of the rows of a table with these keys, see chunker.Scan.Lookup.
-	Lookup(ctx context.Context, t *chunker.Table, secret checksum.Secret, keys [][]byte) (*checksum.Fingerprint, error)
+	// Lookup is the sets of rows with certain keys, one for each entry of the list, see chunker.Lookups.
+	Lookup(ctx context.Context, secret checksum.Secret, list []chunker.Keyed) ([]checksum.Set, error)
 	// LargeObjects lists the large objects of a range, see largeobject.Read.
 	LargeObjects(ctx context.Context, ask largeobject.Ask) (largeobject.Answer, error)
 	// WriteLargeObjects begins to write large objects, alter and remove others, all in one transaction. Their

@@ -85,16 +85,15 @@ func (l *Local) Fingerprint(ctx context.Context, t *chunker.Table, text bool, jo
 }
 
 // Lookup implements End.
-func (l *Local) Lookup(ctx context.Context, t *chunker.Table, secret checksum.Secret, keys [][]byte) (sum *checksum.Fingerprint, err error) {
+func (l *Local) Lookup(ctx context.Context, secret checksum.Secret, list []chunker.Keyed) (sets []checksum.Set, err error) {
 	err = l.lookups.use(ctx, func(c *pg.Conn) error {
-		s := chunker.Scan{Table: t, Secret: secret}
-		sum, err = s.Lookup(ctx, c, keys)
+		sets, err = chunker.Lookups(ctx, c, secret, list)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("on the target: %w", err)
 	}
-	return sum, nil
+	return sets, nil
 }
 
 // SetSequences implements End.
