@@ -50,6 +50,9 @@ func (j *job) acknowledge(ctx context.Context) error {
 // Manifest makes it again at the fence. What the operator has not acknowledged is refused; what is
 // acknowledged now is kept along with what was before.
 func (f *finisher) Manifest(ctx context.Context) (m *schema.Manifest, err error) {
+	if err := f.tryForeignAgain(ctx); err != nil {
+		return nil, err
+	}
 	err = f.persist(ctx, "make the manifest", func() error {
 		changed, err := f.changedSchema(ctx)
 		if err != nil {
@@ -74,6 +77,35 @@ func (f *finisher) Manifest(ctx context.Context) (m *schema.Manifest, err error)
 			"replicator catchup --acknowledge "+m.Digest+" goes on: see the manifest in the report, and do on the target what it says")
 	}
 	return m, f.keepManifest(r.Manifest.With(m.Items...), true)
+}
+
+// tryForeignAgain makes and validates foreign keys of the seed that rows of the source broke then: these may
+// have been mended since. Behind the fence it is too late for that; those that wait for it are tried there.
+func (f *finisher) tryForeignAgain(ctx context.Context) error {
+	fenced, err := f.isFenced()
+	if err != nil || fenced {
+		return err
+	}
+	there, err := f.end.Facts(ctx)
+	if err != nil || len(there.LeftOut) == 0 {
+		return err
+	}
+	r, err := f.carriedNames()
+	if err != nil {
+		return err
+	}
+	steps := schema.Following(schema.Without(slices.Concat(f.work.Foreign, f.work.Validate), r.Gone), r.Renamed)
+	steps = slices.DeleteFunc(slices.Clone(steps), func(s schema.Step) bool {
+		return !slices.ContainsFunc(there.LeftOut, func(i schema.Item) bool { return i.Name == s.ID })
+	})
+	for i := range steps {
+		steps[i].Undo = "SELECT 1;" // there is nothing of it; it can run once more
+		f.ran.Delete(steps[i].ID)
+	}
+	if err := f.persist(ctx, "try foreign keys again", func() error { return f.end.Undo(ctx, steps) }); err != nil {
+		return err
+	}
+	return f.inOrder(ctx, "try foreign keys again", steps)
 }
 
 // unacknowledged is a refusal for things that nobody has said to know of.
