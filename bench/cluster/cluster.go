@@ -67,7 +67,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 var errPortTaken = errors.New("port is taken")
 
 func start(ctx context.Context, cfg Config, bin, tmpl, cache string, o owner) (*Cluster, error) {
-	h, err := makeHome(ctx, cfg.Dir, cache, o)
+	h, err := makeHome(ctx, cfg, cache, o)
 	if err != nil {
 		return nil, err
 	}

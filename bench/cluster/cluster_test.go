@@ -15,8 +15,14 @@ import (
 	"replicator/replicator/pg"
 )
 
-// open starts a cluster and closes it, checked, when the test ends.
+// open starts a cluster, in memory, and closes it, checked, when the test ends.
 func open(t *testing.T, cfg Config) *Cluster {
+	t.Helper()
+	cfg.InMemory = true
+	return openAs(t, cfg)
+}
+
+func openAs(t *testing.T, cfg Config) *Cluster {
 	t.Helper()
 	c, err := Start(t.Context(), cfg)
 	if err != nil {

@@ -18,6 +18,9 @@ type Config struct {
 	// Durable keeps fsync and full_page_writes on. Without it a server survives every crash of
 	// its own, also "immediate", but not one of the machine.
 	Durable bool
+	// InMemory puts it into memory where there is room for it, and else on disk: for tests. What a
+	// Durable one has is on disk.
+	InMemory bool
 	// Enter runs on the thread that forks the server, right before: what it changes about the
 	// thread, as its network namespace, the server inherits. The thread ends with the server.
 	Enter func() error

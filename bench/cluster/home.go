@@ -24,17 +24,18 @@ type home struct {
 
 func (h home) data() string { return filepath.Join(h.dir, "data") }
 
-// makeHome takes dir, which must be empty or absent, or makes a fresh one.
-func makeHome(ctx context.Context, dir, cache string, o owner) (home, error) {
+// makeHome takes cfg.Dir, which must be empty or absent, or makes a fresh one.
+func makeHome(ctx context.Context, cfg Config, cache string, o owner) (home, error) {
 	// Under one lock: a sweep must not find a directory between its making and its locking.
 	l, err := lock(ctx, filepath.Join(cache, "homes.lock"))
 	if err != nil {
 		return home{}, err
 	}
 	defer l.release()
+	dir := cfg.Dir
 	if dir == "" {
 		sweep()
-		dir, err = os.MkdirTemp("", homePattern)
+		dir, err = os.MkdirTemp(cfg.parent(), homePattern)
 	} else {
 		dir, err = emptyDir(dir)
 	}
@@ -73,12 +74,16 @@ func emptyDir(dir string) (string, error) {
 	return dir, nil
 }
 
-// sweep removes what killed processes left in the temporary directory. What cannot be removed is
-// somebody else's, and the next sweep's.
+// sweep removes what killed processes left in the temporary directory and in memory. What cannot be
+// removed is somebody else's, and the next sweep's.
 func sweep() {
-	left, err := filepath.Glob(filepath.Join(os.TempDir(), homePattern))
-	if err != nil {
-		return
+	var left []string
+	for _, parent := range []string{os.TempDir(), memoryDir} {
+		found, err := filepath.Glob(filepath.Join(parent, homePattern))
+		if err != nil {
+			return
+		}
+		left = append(left, found...)
 	}
 	for _, dir := range left {
 		// Without O_CREATE: its owner may be removing it right now.

@@ -9,13 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// helperArg makes this test binary a process that starts a cluster and then waits to be killed.
+// helperArg makes this test binary a process that starts two clusters and then waits to be killed.
 const helperArg = "start-and-wait"
 
 func TestMain(m *testing.M) {
@@ -26,17 +27,19 @@ func TestMain(m *testing.M) {
 }
 
 func startAndWait() {
-	c, err := Start(context.Background(), Config{})
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
+	for _, cfg := range []Config{{}, {InMemory: true}} {
+		c, err := Start(context.Background(), cfg)
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println(c.Port(), c.Dir())
 	}
-	fmt.Println(c.Port(), c.Dir())
 	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent dies
 	os.Exit(0)
 }
 
-// TestServerDiesWithItsProcess kills a process that has started a cluster.
+// TestServerDiesWithItsProcess kills a process that has started a cluster on disk and one in memory.
 func TestServerDiesWithItsProcess(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -55,29 +58,35 @@ func TestServerDiesWithItsProcess(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, dir, ok := strings.Cut(strings.TrimSpace(line), " ")
-	if !ok {
-		t.Fatalf("helper says %q", line)
-	}
-	if !answers(port) {
-		t.Fatal("the helper's server does not answer")
+	said, ports, dirs := bufio.NewReader(out), []string{}, []string{}
+	for range 2 {
+		line, err := said.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		port, dir, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok {
+			t.Fatalf("helper says %q", line)
+		}
+		if !answers(port) {
+			t.Fatal("the helper's server does not answer")
+		}
+		ports, dirs = append(ports, port), append(dirs, dir)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // "signal: killed"
-	for end := time.Now().Add(10 * time.Second); answers(port); {
+	for end := time.Now().Add(10 * time.Second); slices.ContainsFunc(ports, answers); {
 		if time.Now().After(end) {
-			t.Fatal("the server outlived its process")
+			t.Fatal("a server outlived its process")
 		}
 	}
 	open(t, Config{})
-	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		t.Errorf("the next start left the dead cluster's directory: %v", err)
+	for _, dir := range dirs {
+		if _, err := os.Stat(dir); !os.IsNotExist(err) {
+			t.Errorf("the next start left the dead cluster's directory: %v", err)
+		}
 	}
 }
 
@@ -103,7 +112,7 @@ func TestColdCache(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
-			c, err := Start(t.Context(), Config{Cache: cache})
+			c, err := Start(t.Context(), Config{Cache: cache, InMemory: true})
 			if err != nil {
 				t.Error(err)
 				return

@@ -42,7 +42,7 @@ func server(t *testing.T, version int) *cluster.Cluster {
 	if c := shared.open[version]; c != nil {
 		return c
 	}
-	c, err := cluster.Start(context.Background(), cluster.Config{Version: version})
+	c, err := cluster.Start(context.Background(), cluster.Config{Version: version, InMemory: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +53,7 @@ func server(t *testing.T, version int) *cluster.Cluster {
 // own starts a server for one test, which may restart it.
 func own(t *testing.T, cfg cluster.Config) *cluster.Cluster {
 	t.Helper()
+	cfg.InMemory = true
 	c, err := cluster.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	var err error
-	server, err = cluster.Start(context.Background(), cluster.Config{})
+	server, err = cluster.Start(context.Background(), cluster.Config{InMemory: true})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "start server:", err)
 		return 1

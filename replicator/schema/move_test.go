@@ -315,7 +315,7 @@ const nastyRoles = `CREATE ROLE "nasty-owner"; CREATE ROLE nasty_second; CREATE 
 // start runs a server that ends with the test.
 func start(t *testing.T, version int) *cluster.Cluster {
 	t.Helper()
-	c, err := cluster.Start(t.Context(), cluster.Config{Version: version})
+	c, err := cluster.Start(t.Context(), cluster.Config{Version: version, InMemory: true})
 	check(t, err)
 	t.Cleanup(func() { check(t, c.Close()) })
 	return c

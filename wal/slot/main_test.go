@@ -26,6 +26,7 @@ const (
 
 func newSource(t *testing.T, cfg cluster.Config) *source {
 	t.Helper()
+	cfg.InMemory = true
 	c, err := cluster.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

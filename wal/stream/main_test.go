@@ -35,6 +35,7 @@ type source struct {
 
 func newSource(t *testing.T, cfg cluster.Config) *source {
 	t.Helper()
+	cfg.InMemory = true
 	c, err := cluster.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
