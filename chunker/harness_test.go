@@ -43,7 +43,7 @@ func server(t testing.TB, version int) *cluster.Cluster {
 	if c := shared.open[version]; c != nil {
 		return c
 	}
-	c, err := cluster.Start(context.Background(), cluster.Config{Version: version})
+	c, err := cluster.Start(context.Background(), cluster.Config{Version: version, InMemory: true})
 	if err != nil {
 		t.Fatal(err)
 	}

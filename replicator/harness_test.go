@@ -200,6 +200,7 @@ func server(t *testing.T, name string, cfg cluster.Config) *cluster.Cluster {
 	if c := servers[name]; c != nil {
 		return c
 	}
+	cfg.InMemory = true
 	c, err := cluster.Start(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -233,6 +234,7 @@ func serverErrors(t *testing.T, name string) {
 // ownServer starts a cluster for one test.
 func ownServer(t *testing.T, cfg cluster.Config) *cluster.Cluster {
 	t.Helper()
+	cfg.InMemory = true
 	c, err := cluster.Start(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)

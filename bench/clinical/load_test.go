@@ -18,7 +18,7 @@ const canary = "CANARY-5f3a9"
 // load makes a small database on a server of the version.
 func load(t *testing.T, version int, opts Options) *pg.Conn {
 	t.Helper()
-	c, err := cluster.Start(t.Context(), cluster.Config{Version: version})
+	c, err := cluster.Start(t.Context(), cluster.Config{Version: version, InMemory: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func (f *frames) Write(p []byte) (int, error) {
 // clinicalFrames are the rows of tables of the clinical database, or of all.
 func clinicalFrames(t testing.TB, scale float64, tables ...string) map[string]frames {
 	t.Helper()
-	c, err := cluster.Start(t.Context(), cluster.Config{Version: 15})
+	c, err := cluster.Start(t.Context(), cluster.Config{Version: 15, InMemory: true})
 	if err != nil {
 		t.Fatal(err)
 	}

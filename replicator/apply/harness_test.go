@@ -38,7 +38,7 @@ var version = flag.Int("pg", 0, "major version of the server; 0: Debian's")
 
 func run(m *testing.M) (int, error) {
 	flag.Parse()
-	c, err := cluster.Start(context.Background(), cluster.Config{Version: *version, Settings: map[string]string{
+	c, err := cluster.Start(context.Background(), cluster.Config{Version: *version, InMemory: true, Settings: map[string]string{
 		"max_replication_slots": "200", "max_wal_senders": "10", "shared_buffers": "256MB", "max_wal_size": "4GB",
 	}})
 	if err != nil {

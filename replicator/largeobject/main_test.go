@@ -33,7 +33,7 @@ func server(t *testing.T, version int) *cluster.Cluster {
 	serversMu.Lock()
 	defer serversMu.Unlock()
 	if servers[version] == nil {
-		c, err := cluster.Start(context.Background(), cluster.Config{Version: version})
+		c, err := cluster.Start(context.Background(), cluster.Config{Version: version, InMemory: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (int, error) {
-	c, err := cluster.Start(context.Background(), cluster.Config{})
+	c, err := cluster.Start(context.Background(), cluster.Config{InMemory: true})
 	if err != nil {
 		return 1, err
 	}

@@ -27,6 +27,7 @@ func capture(t *testing.T, version int, mode string) (string, []message) {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
+	cfg.InMemory = true
 	c, err := cluster.Start(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)

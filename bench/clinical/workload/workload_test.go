@@ -18,7 +18,7 @@ const canary = "CANARY-77b1e"
 // hospital is a small clinical database on a server of its own.
 func hospital(t *testing.T, version int) (*cluster.Cluster, string) {
 	t.Helper()
-	c, err := cluster.Start(t.Context(), cluster.Config{Version: version})
+	c, err := cluster.Start(t.Context(), cluster.Config{Version: version, InMemory: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestReadOnlyDatabase(t *testing.T) {
 
 func TestRefusesOtherDatabases(t *testing.T) {
 	t.Parallel()
-	c, err := cluster.Start(t.Context(), cluster.Config{})
+	c, err := cluster.Start(t.Context(), cluster.Config{InMemory: true})
 	if err != nil {
 		t.Fatal(err)
 	}
