@@ -104,7 +104,7 @@ func (j *job) catchup(ctx context.Context, req control.Request, tell func(catchu
 	default:
 		return nil, fault.New(fault.Preflight, errors.New("the target does not follow yet"), "wait until replicator status shows phase following")
 	}
-	f := &finisher{job: j, word: req.Acknowledge, lookups: newLender(j.source, j.o.Jobs)}
+	f := &finisher{job: j, rehearsal: req.Rehearse, word: req.Acknowledge, lookups: newLender(j.source, j.o.Jobs)}
 	defer f.lookups.close()
 	defer f.giveTurnBack()
 	if open, err := f.foundOpen(ctx); err != nil || open {

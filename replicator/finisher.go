@@ -19,8 +19,9 @@ import (
 // finisher is the job as catch-up sees it.
 type finisher struct {
 	*job
-	word    string  // by which the operator acknowledges what is lost
-	lookups *lender // of sessions that look up changed rows on the source, for the whole of a catch-up
+	rehearsal bool
+	word      string  // by which the operator acknowledges what is lost
+	lookups   *lender // of sessions that look up changed rows on the source, for the whole of a catch-up
 }
 
 var _ catchup.Job = (*finisher)(nil)

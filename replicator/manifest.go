@@ -80,10 +80,11 @@ func (f *finisher) Manifest(ctx context.Context) (m *schema.Manifest, err error)
 }
 
 // tryForeignAgain makes and validates foreign keys of the seed that rows of the source broke then: these may
-// have been mended since. Behind the fence it is too late for that; those that wait for it are tried there.
+// have been mended since. A rehearsal changes nothing, and behind the fence it is too late for that; those
+// that wait for it are tried there.
 func (f *finisher) tryForeignAgain(ctx context.Context) error {
 	fenced, err := f.isFenced()
-	if err != nil || fenced {
+	if err != nil || fenced || f.rehearsal {
 		return err
 	}
 	there, err := f.end.Facts(ctx)

@@ -3,7 +3,10 @@ package cluster
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -33,7 +36,22 @@ func roomInMemory(bytes uint64) bool {
 		return false
 	}
 	available, err := availableMemory()
-	return err == nil && available >= bytes
+	return err == nil && available >= bytes && groupMemory() >= bytes
+}
+
+// groupMemory is the limit of the control group that this process sees as its own, as of a container; what
+// is in memoryDir counts against it. Without one it is everything.
+func groupMemory() uint64 {
+	for _, file := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		if n, err := strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64); err == nil { // or "max"
+			return n
+		}
+	}
+	return math.MaxUint64
 }
 
 // tmpfsMagic is TMPFS_MAGIC of statfs(2).
