@@ -144,7 +144,7 @@ func TestNameInAViewsRule(t *testing.T) {
 func TestVerifyMeetsANewName(t *testing.T) {
 	t.Parallel()
 	p := carrying(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}), `CREATE SCHEMA h; CREATE TABLE h.last (id int PRIMARY KEY);
-		DO $$ BEGIN FOR i IN 1..50 LOOP EXECUTE format('CREATE TABLE h.t%s (id int PRIMARY KEY); INSERT INTO h.t%s VALUES (1)', i, i); END LOOP; END $$`)
+		DO $$ BEGIN FOR i IN 1..200 LOOP EXECUTE format('CREATE TABLE h.t%s (id int PRIMARY KEY); INSERT INTO h.t%s VALUES (1)', i, i); END LOOP; END $$`)
 	p.followThenLeave()
 	reader, source := p.connect(p.target), p.connect(p.source)
 	defer source.Close()
@@ -178,7 +178,7 @@ func TestVerifyMeetsANewName(t *testing.T) {
 		t.Fatalf("verify: %v (code %d)", err, fault.CodeOf(err))
 	}
 	report, err := p.verify(verify.Options{})
-	if err != nil || report.Outcome != verify.Equal || len(report.Tables) != 51 {
+	if err != nil || report.Outcome != verify.Equal || len(report.Tables) != 201 {
 		t.Errorf("verify again: %v, %+v", err, report)
 	}
 }

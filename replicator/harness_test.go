@@ -348,9 +348,11 @@ func (p *pair) compare() {
 	p.t.Helper()
 	tables := `SELECT coalesce(string_agg(format('%I.%I', nspname, relname), E'\x01' ORDER BY 1), '') FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 		WHERE relkind IN ('r', 'm') AND relispopulated AND nspname NOT IN ('pg_catalog', 'information_schema', 'replicator')`
-	// Catch-up fills materialized views anew; the source's may be stale.
-	p.exec(p.source, `DO $$ DECLARE v text; BEGIN FOR v IN SELECT format('%I.%I', schemaname, matviewname) FROM pg_matviews WHERE ispopulated LOOP
-		EXECUTE 'REFRESH MATERIALIZED VIEW ' || v; END LOOP; END $$`)
+	// Catch-up fills materialized views anew; the source's may be stale, and one may be read by another
+	// that the list has before it.
+	p.exec(p.source, `DO $$ DECLARE v text; BEGIN FOR i IN 1 .. (SELECT count(*) FROM pg_matviews WHERE ispopulated) LOOP
+		FOR v IN SELECT format('%I.%I', schemaname, matviewname) FROM pg_matviews WHERE ispopulated LOOP
+			EXECUTE 'REFRESH MATERIALIZED VIEW ' || v; END LOOP; END LOOP; END $$`)
 	have, want := p.value(p.target, tables), p.value(p.source, tables)
 	columns := p.columns()
 	p.sameAnswers(strings.Split(want, apart), func(name string) string {

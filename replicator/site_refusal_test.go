@@ -44,7 +44,7 @@ func TestLinkRefusals(t *testing.T) {
 		"another name than it has":      {replicator.Link{Host: chatter(t, "127.0.0.2", &s.o, ""), Cert: good.Cert, Key: good.Key, CA: good.CA}, "127.0.0.1"},
 		"plain TCP":                     {replicator.Link{Host: chatter(t, "127.0.0.1", nil, "HTTP/1.1 400 Bad Request\r\n\r\n"), Cert: good.Cert, Key: good.Key, CA: good.CA}, "TLS"},
 		"another protocol over TLS":     {replicator.Link{Host: chatter(t, "127.0.0.1", &s.o, "220 mail.example ESMTP ready to help you\r\n"), Cert: good.Cert, Key: good.Key, CA: good.CA}, "protocol"},
-		"a newer version":               {replicator.Link{Host: chatter(t, "127.0.0.1", &s.o, "replicator link\n\x00\x02"), Cert: good.Cert, Key: good.Key, CA: good.CA}, "version 2"},
+		"a newer version":               {replicator.Link{Host: chatter(t, "127.0.0.1", &s.o, "replicator link\n\x00\x03"), Cert: good.Cert, Key: good.Key, CA: good.CA}, "version 3"},
 		"a certificate for another job": {replicator.Link{Host: bound.serve(t, p.target), Cert: bound.file("source.crt"), Key: bound.file("source.key"), CA: bound.file("ca.crt")}, "another job"},
 	} {
 		t.Run(name, func(t *testing.T) {

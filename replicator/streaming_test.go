@@ -133,7 +133,8 @@ func (p *pair) bulk(r *rand.Rand, from int) (commit func()) {
 }
 
 // TestStreamingGivesWay: where there is no room for what has not committed, or the source cannot
-// decode it before it has, the source keeps it until the commit, and everything arrives.
+// decode it before it has, the source keeps it until the commit, and everything arrives. 15.18 could not
+// decode this one, 15.20 can.
 func TestStreamingGivesWay(t *testing.T) {
 	p := newPair(t, server(t, "streaming source", cluster.Config{Settings: streams}), server(t, "target", cluster.Config{}))
 	p.exec(p.source, "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE drift (id int PRIMARY KEY, v text)")
@@ -146,7 +147,8 @@ func TestStreamingGivesWay(t *testing.T) {
 	p.exec(p.source, `BEGIN; SAVEPOINT a; ALTER TABLE drift ADD w int; INSERT INTO drift SELECT i, repeat('x', 100) FROM generate_series(1, 2000) i; ROLLBACK TO a;
 		INSERT INTO drift SELECT i, repeat('x', 100) FROM generate_series(1, 2000) i; ALTER TABLE drift ADD w int; INSERT INTO t SELECT i, 'x' FROM generate_series(1, 2000) i; COMMIT`)
 	p.mustApply(e)
-	if n := strings.Count(e.out.String(), refused); n != 1 {
+	n := strings.Count(e.out.String(), refused)
+	if knows := p.value(p.source, "SELECT current_setting('server_version_num')::int > 150018") == "t"; n != 1 && !(knows && n == 0) {
 		t.Errorf("it was said %d times that the source could not decode:\n%s", n, e.out)
 	}
 	e.terminate()
