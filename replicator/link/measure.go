@@ -133,12 +133,14 @@ func (p *Probe) Down(ctx context.Context, span time.Duration) (float64, error) {
 		return 0, lost("measure the link", err)
 	}
 	began, before := time.Now(), p.w.got.Load()
+	early := false // the connection ended before the time was over
 	var g errgroup.Group
 	g.Go(func() error {
 		var buf []byte
 		for {
 			_, body, err := p.w.read(buf)
 			if err != nil {
+				early = ctx.Err() == nil
 				return err
 			}
 			buf = body
@@ -154,10 +156,10 @@ func (p *Probe) Down(ctx context.Context, span time.Duration) (float64, error) {
 		case <-ctx.Done():
 		}
 	}
-	if err := g.Wait(); err != nil && seen.rate() == 0 && time.Since(began) < span {
+	if err := g.Wait(); err != nil && early && seen.rate() == 0 {
 		return 0, lost("measure the link", err)
 	}
-	return seen.rate(), nil
+	return seen.rate(), nil // 0: as above
 }
 
 // Loss is what TCP tells of one direction of a connection: bytes sent, and those of them sent again.

@@ -53,8 +53,9 @@ func (t *trial) buildIndexes(ctx context.Context, r *Report, span time.Duration)
 	if err := t.buildSmall(ctx); err != nil {
 		return err
 	}
-	rtt := min(t.s.seen().RoundTrip, b.empty)
-	b.step = b.empty - rtt + rtt/stepsPerSession
+	if b.step, err = t.crowdedStep(ctx); err != nil {
+		return err
+	}
 	for _, st := range t.inTurn(worthIndexing) {
 		if time.Now().After(until) {
 			break
@@ -136,6 +137,20 @@ func (t *trial) inTurn(rows float64) (list []*scratchTable) {
 func (t *trial) emptyStep(ctx context.Context) (float64, error) {
 	l, err := t.s.commits(ctx, 200*time.Millisecond)
 	return l.P50, err
+}
+
+// crowdedStep is what a step costs with as many others on their way as the engine has. The first round
+// opens the sessions.
+func (t *trial) crowdedStep(ctx context.Context) (seconds float64, err error) {
+	steps := slices.Repeat([]schema.Step{{Kind: "BENCH", Name: "nothing", SQL: "SELECT 1"}}, 2*stepsPerSession*t.o.IndexJobs)
+	for range 2 {
+		began := time.Now()
+		if err := t.atOnce(ctx, steps); err != nil {
+			return 0, err
+		}
+		seconds = time.Since(began).Seconds() / float64(len(steps))
+	}
+	return min(seconds, t.built.empty), nil
 }
 
 // buildTable builds one table's indexes alone and collects its statistics. An index that cannot be

@@ -62,7 +62,7 @@ func (t *trial) work(ctx context.Context, r *Report) error {
 	}
 	steps := t.schema(ctx, r)
 	w.Prepare += beginSeconds
-	w.Constraints = float64(steps.constraints) * steps.each
+	w.Constraints = float64(steps.constraints) * steps.add
 	w.Apply = r.Target.Apply()
 	if r.Source != nil {
 		w.Changes = r.Source.Changes.Rows / 3600
@@ -142,7 +142,8 @@ func ratioOf(t *trial) float64 {
 // stepCount is how many schema steps there are.
 type stepCount struct {
 	pre, constraints, finish int
-	each                     float64 // seconds of one that goes in a group
+	each                     float64 // seconds of one that makes a table and goes in a group
+	add                      float64 // of one that adds a constraint
 }
 
 // schema reads the schema as seed does, and times that. Without pg_dump it is reckoned.
@@ -153,7 +154,7 @@ func (t *trial) schema(ctx context.Context, r *Report) stepCount {
 		r.note("the schema was not read, so its part of the time is reckoned: " + err.Error())
 		n := len(t.c.tables)
 		t.p.Work.Prepare = 2 + float64(n)*t.built.empty
-		return stepCount{pre: n, constraints: n, each: t.built.step}
+		return stepCount{pre: n, constraints: n, add: t.built.step}
 	}
 	steps := stepCount{pre: len(work.Pre), constraints: len(work.Constraints) + len(work.Foreign), finish: len(work.Finish)}
 	// Steps before rows go in groups; what one costs there the scratch tables have told.
@@ -162,6 +163,9 @@ func (t *trial) schema(ctx context.Context, r *Report) stepCount {
 		tables += twice
 	}
 	steps.each = t.p.Prepared / float64(max(1, tables))
+	if steps.add = steps.each; t.built.gathered > 0 {
+		steps.add = min(steps.each, t.built.gathered) // no files are made for it
+	}
 	t.p.facts.schema = time.Since(began).Seconds()
 	t.p.Work.Prepare = t.p.facts.schema + steps.each*float64(steps.pre)
 	return steps
