@@ -85,6 +85,8 @@ func (t *trial) weighKind(k *KindPath) {
 	s := over(k.Bytes, k.Rate)
 	large := t.best()
 	switch {
+	case k.Kind == Small && k.Chunks < 2*t.o.Jobs*workersPerSession:
+		// So few were never under way at once: their time is the way there and back, which others share.
 	case k.Kind == Small && k.Chunks > 0 && large > 0:
 		t.chunk = max(0, s-max(over(k.Bytes, large), over(k.Packed, t.p.Work.Path.Wire))) / float64(k.Chunks)
 	case k.Kind == Small || t.wired[k.Kind]:
