@@ -247,7 +247,8 @@ func TestForeignKeysThatRowsBreak(t *testing.T) {
 	}
 }
 
-// TestForeignKeysAreTriedAgain mends rows that broke foreign keys at the seed: nothing is asked for then.
+// TestForeignKeysAreTriedAgain mends rows that broke foreign keys at the seed: nothing is asked for then. The
+// engine is killed when the target has forgotten that it tried them, and nothing is lost by that.
 func TestForeignKeysAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, server(t, "source", cluster.Config{}), server(t, "target", cluster.Config{}))
@@ -255,12 +256,18 @@ func TestForeignKeysAreTriedAgain(t *testing.T) {
 		CREATE TABLE parts (id int PRIMARY KEY, ward int CONSTRAINT parts_ward REFERENCES ward) PARTITION BY LIST (id);
 		COMMENT ON CONSTRAINT parts_ward ON parts IS 'x'; CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
 		SET session_replication_role = replica; INSERT INTO bed VALUES (1, 7); INSERT INTO parts VALUES (1, 9)`)
-	e := startEngine(t, orders{Options: p.o})
+	e := startEngine(t, orders{Options: p.o, KillAt: "engine: foreign keys forgotten", KillNth: 1})
 	e.mustReach(p.o.Dir, status.Following)
 	p.exec(p.source, "INSERT INTO ward VALUES (7)")
 	if _, err := p.verify(verify.Options{}); err != nil { // and so it is on the target
 		t.Fatal(err)
 	}
+	if _, err := p.catchup(replicator.CatchupOptions{}); err == nil {
+		t.Fatal("the engine was not killed")
+	}
+	<-e.gone
+	e = startEngine(t, orders{Options: p.o})
+	e.mustReach(p.o.Dir, status.Following)
 	_, err := p.catchup(replicator.CatchupOptions{})
 	if fault.CodeOf(err) != fault.Preflight || !strings.Contains(err.Error(), "parts_ward") || strings.Contains(err.Error(), "bed_ward") {
 		t.Fatalf("catch-up: %v", err)
