@@ -297,6 +297,15 @@ func (p *pair) exec(dsn, sql string) {
 	}
 }
 
+// execEach runs statements in transactions of their own, as beside writers one must: in one they would
+// lock the tables in another order than the writers do, and now and then deadlock with them.
+func (p *pair) execEach(dsn string, statements ...string) {
+	p.t.Helper()
+	for _, sql := range statements {
+		p.exec(dsn, sql)
+	}
+}
+
 func (p *pair) connect(dsn string) *pg.Conn {
 	p.t.Helper()
 	c, err := pg.Connect(context.Background(), pg.Config{DSN: dsn, Name: "test", Settings: map[string]string{"search_path": "public"}})

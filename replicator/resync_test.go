@@ -38,7 +38,7 @@ func TestResync(t *testing.T) {
 	e.mustReach(p.o.Dir, status.Following)
 	h := startHammer(t, p.source, seed, 2, 2000)
 	h.mustCommit(t, 100)
-	p.exec(p.source, resyncStatements)
+	p.execEach(p.source, strings.Split(resyncStatements, ";\n")...)
 	<-e.gone
 	if e.code != int(fault.Preflight) {
 		t.Fatalf("engine ended with %d:\n%s", e.code, e.out)
@@ -170,10 +170,7 @@ func TestKilledInResync(t *testing.T) {
 	p.followThenLeave()
 	h := startHammer(t, p.source, seed, 2, 500)
 	h.mustCommit(t, 50)
-	// Each by itself: together they would lock the tables in another order than the writers.
-	for _, sql := range []string{"ALTER TABLE h.named ADD w text", "ALTER TABLE h.log ADD more int", "ALTER TABLE h.obs ADD w int"} {
-		p.exec(p.source, sql)
-	}
+	p.execEach(p.source, "ALTER TABLE h.named ADD w text", "ALTER TABLE h.log ADD more int", "ALTER TABLE h.obs ADD w int")
 	for i, hook := range []string{
 		"engine: resync planned", "engine: tables taken away", "target: chunk before commit", "engine: chunk received",
 		"engine: before marker", "apply: before commit", "apply: after commit",
@@ -203,9 +200,7 @@ func TestResyncInTheFirstCopy(t *testing.T) {
 	if <-e.gone; e.code != -1 {
 		t.Fatalf("engine ended with %d:\n%s", e.code, e.out)
 	}
-	p.exec(p.source, "ALTER TABLE h.named ADD w text")
-	p.exec(p.source, "DROP TABLE h.bill")
-	p.exec(p.source, "ALTER TABLE h.patient ADD ward int")
+	p.execEach(p.source, "ALTER TABLE h.named ADD w text", "DROP TABLE h.bill", "ALTER TABLE h.patient ADD ward int")
 	done := p.mustResync("h.named", "h.bill", "h.patient")
 	for _, r := range done {
 		if r.Waits == r.Gone {
