@@ -41,7 +41,7 @@ func decoding(inBinary bool) subject {
 // decode reads what a slot has, without confirming anything, up to a commit beyond end, and counts
 // the rows that changed.
 func (w *world) decode(ctx context.Context, slot string, end int64, inBinary bool) (changes int64, err error) {
-	c, err := pg.Connect(ctx, pg.Config{DSN: w.Source.DSN(sourceDB), Name: peer.SessionName, Replication: true})
+	c, err := pg.Connect(ctx, pg.Config{DSN: w.sourceDSN(), Name: peer.SessionName, Replication: true})
 	if err != nil {
 		return 0, err
 	}

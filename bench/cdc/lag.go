@@ -146,6 +146,7 @@ func nativeFollows() follower {
 			if err != nil {
 				return "", nil, err
 			}
+			m.SourceDSN = w.sourceDSN()
 			end := func(ctx context.Context) error { return errors.Join(m.Unsubscribe(ctx), m.End(ctx)) }
 			if err := m.Subscribe(ctx, true); err != nil {
 				return "", nil, errors.Join(err, end(context.WithoutCancel(ctx)))

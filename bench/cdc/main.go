@@ -39,12 +39,14 @@ type options struct {
 	logs     string
 	program  string
 	profile  string
+	socket   bool
 }
 
 func (o *options) define(f *pflag.FlagSet) {
 	f.Float64Var(&o.scale, "scale", 0.1, "size of it all; 1 is 600,000 rows of backlog, and 20 s for each measurement of the lag")
 	f.StringSliceVar(&o.subjects, "subject", nil, "only `subjects` whose name has one of these words (default all)")
 	f.BoolVar(&o.fast, "no-fsync", false, "servers without fsync and full_page_writes")
+	f.BoolVar(&o.socket, "socket", false, "all read the source by its Unix-domain socket, as from its own machine; else by TCP, as from another")
 	f.StringVar(&o.logs, "logs", "", "write what tools say to files in this `directory`")
 	f.StringVar(&o.program, "replicator", "bin/replicator", "the `program` to measure")
 	f.StringVar(&o.profile, "cpuprofile", "", "run the engine in this process and write its CPU profile to a `file`")
@@ -114,6 +116,14 @@ func (o *options) open(ctx context.Context, r *measure.Report, x mix) (w *world,
 		return nil, err
 	}
 	return w, w.Target.Exec(ctx, baseDB, x.quiet)
+}
+
+// sourceDSN is how all read the source.
+func (w *world) sourceDSN() string {
+	if w.socket {
+		return w.Source.SocketDSN(sourceDB)
+	}
+	return w.Source.DSN(sourceDB)
 }
 
 const (

@@ -77,7 +77,7 @@ func (w *world) drainNative(ctx context.Context, b *backlog, slot, with string) 
 // subscribe uses a slot that is there already, but not yet.
 func (w *world) subscribe(ctx context.Context, slot, with string) error {
 	return w.Target.Exec(ctx, nativeDB, fmt.Sprintf("CREATE SUBSCRIPTION %s CONNECTION '%s' PUBLICATION %s WITH (create_slot = false, slot_name = %s, copy_data = false, enabled = false, %s)",
-		peer.Subscription, w.Source.DSN(sourceDB), peer.Subscription, slot, with))
+		peer.Subscription, w.sourceDSN(), peer.Subscription, slot, with))
 }
 
 // forgetNative drops subscription, slot and database.

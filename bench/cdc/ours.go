@@ -37,7 +37,7 @@ func (w *world) job(ctx context.Context, name string) (*peer.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.SourceDSN = w.Source.DSN(sourceDB) // by TCP, as all others here: the source is another machine
+	m.SourceDSN = w.sourceDSN()
 	return &peer.Job{Move: m, Program: w.program, Name: name}, nil
 }
 

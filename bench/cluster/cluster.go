@@ -198,9 +198,12 @@ func (c *Cluster) DSNAs(user, db string) string {
 
 // SocketDSN connects as the superuser postgres through the unix socket, from wherever its file can
 // be seen.
-func (c *Cluster) SocketDSN(db string) string {
+func (c *Cluster) SocketDSN(db string) string { return c.SocketDSNAs("postgres", db) }
+
+// SocketDSNAs connects as user, whom the default pg_hba.conf trusts.
+func (c *Cluster) SocketDSNAs(user, db string) string {
 	q := url.Values{"host": {c.Dir()}, "port": {strconv.Itoa(c.port)}}
-	u := url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/" + db, RawQuery: q.Encode()}
+	u := url.URL{Scheme: "postgres", User: url.User(user), Path: "/" + db, RawQuery: q.Encode()}
 	return u.String()
 }
 

@@ -2,13 +2,12 @@ package stream
 
 import (
 	"net"
-	"syscall"
 	"time"
 )
 
 // The server sends every message by itself. While many come one after another the kernel is asked to wake
-// us for gatherBytes at a time: waking for each takes more of both machines than what is read. Less than
-// that is looked for after gatherFor.
+// us for gatherBytes at a time, or [local] waits for as much: waking for each takes more of both machines
+// than what is read. Less than that is looked for after gatherFor.
 const (
 	gatherBytes = 16 << 10
 	gatherFor   = 4 * time.Millisecond
@@ -16,13 +15,13 @@ const (
 	rush        = 16 // small reads, each less than quiet after the one before
 )
 
-// gatherer knows when to ask. Nothing is gathered where the connection is no TCP socket.
+// gatherer knows when to ask.
 type gatherer struct {
-	socket syscall.RawConn // nil: not to be asked
-	on     bool
-	came   bool // something, since passed was called or it is on
-	small  int
-	last   time.Time
+	ask   func(bytes int) error // that less is not worth waking for; nil: nothing can be asked
+	on    bool
+	came  bool // something, since passed was called or it is on
+	small int
+	last  time.Time
 }
 
 func newGatherer(conn net.Conn) *gatherer {
@@ -30,15 +29,20 @@ func newGatherer(conn net.Conn) *gatherer {
 		conn = c.NetConn()
 	}
 	g := &gatherer{}
-	if c, ok := conn.(*net.TCPConn); ok {
-		g.socket, _ = c.SyscallConn()
+	switch c := conn.(type) {
+	case *net.TCPConn:
+		if socket, err := c.SyscallConn(); err == nil {
+			g.ask = func(bytes int) error { return lowWater(socket, bytes) }
+		}
+	case interface{ lowWater(bytes int) error }: // local
+		g.ask = c.lowWater
 	}
 	return g
 }
 
 // read takes note of a read of n bytes.
 func (g *gatherer) read(n int, now time.Time) {
-	if g.came = true; g.socket == nil || g.on {
+	if g.came = true; g.ask == nil || g.on {
 		return
 	}
 	if n >= smallRead || now.Sub(g.last) > quiet {
@@ -70,8 +74,8 @@ func (g *gatherer) set(on bool) {
 		bytes = gatherBytes
 	}
 	g.small = 0
-	if err := lowWater(g.socket, bytes); err != nil {
-		g.socket, g.on = nil, false // it is as before
+	if err := g.ask(bytes); err != nil {
+		g.ask, g.on = nil, false // it is as before
 		return
 	}
 	g.on = on

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ type source struct {
 	t          *testing.T
 	admin      *pg.Conn
 	consistent wal.LSN
+	connected  *atomic.Int32
 }
 
 func newSource(t *testing.T, cfg cluster.Config) *source {
@@ -48,7 +50,7 @@ func newSource(t *testing.T, cfg cluster.Config) *source {
 	if _, err := c.CreateDatabase(t.Context(), "emr"); err != nil {
 		t.Fatal(err)
 	}
-	s := &source{Cluster: c, t: t}
+	s := &source{Cluster: c, t: t, connected: new(atomic.Int32)}
 	s.reconnect()
 	s.exec(`CREATE ROLE replicator_source LOGIN REPLICATION; GRANT pg_read_all_data, pg_monitor TO replicator_source;
 		CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE unpublished (id int, v text); ALTER TABLE t ALTER v SET STORAGE EXTERNAL;
@@ -112,11 +114,15 @@ func (s *source) state() slot.State {
 	return st
 }
 
-// config streams into log.
+// config streams into log, by TCP and by the Unix-domain socket in turn.
 func (s *source) config(log *memory) stream.Config {
 	return stream.Config{
 		Connect: func(ctx context.Context) (*pg.Conn, error) {
-			return pg.Connect(ctx, pg.Config{DSN: s.DSNAs("replicator_source", "emr"), Name: senderName, Replication: true})
+			dsn := s.DSNAs("replicator_source", "emr")
+			if s.connected.Add(1)%2 == 0 {
+				dsn = s.SocketDSNAs("replicator_source", "emr")
+			}
+			return pg.Connect(ctx, pg.Config{DSN: dsn, Name: senderName, Replication: true})
 		},
 		Slot: slotName, Publication: publication, Binary: true, Log: log, Spool: stream.NewNaive(), Streaming: true,
 	}

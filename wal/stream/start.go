@@ -50,8 +50,13 @@ func prepare(ctx context.Context, conn *pg.Conn, cfg Config, durable wal.LSN) (*
 		raw.Conn.Close()
 		return nil, fmt.Errorf("take the connection over: %w", err)
 	}
+	socket, err := offPoller(raw.Conn)
+	if err != nil {
+		raw.Conn.Close()
+		return nil, fmt.Errorf("take the connection over: %w", err)
+	}
 	s := &session{
-		cfg: cfg, conn: raw.Conn, in: newReader(raw.Conn), every: cfg.Report, server: state.Current,
+		cfg: cfg, conn: socket, in: newReader(socket), every: cfg.Report, server: state.Current,
 		rx:   receiver{log: cfg.Log, spell: cfg.Spell, spool: cfg.Spool, start: durable, position: durable, at: durable},
 		kick: make(chan struct{}, 1),
 	}
