@@ -28,6 +28,8 @@ type Scan struct {
 	Secret  checksum.Secret
 	Connect func(context.Context) (*pg.Conn, error) // opens or lends a session, up to Jobs at once
 	Release func(*pg.Conn)                          // takes one back, in no transaction; nil: it is closed
+
+	Done *atomic.Int64 // bytes of the table, as planned, of which the rows are read are added to it; nil: nobody asks
 }
 
 // The heap is cut into more parts than there are sessions, so that these end at about the same time
@@ -152,6 +154,13 @@ func (s *Scan) work(ctx context.Context, conn *pg.Conn, sp *spelling, r reader, 
 		if err := s.part(ctx, conn, sp, r, parts[i]); err != nil {
 			return fmt.Errorf("read %s: %w", s.Table, err)
 		}
+		s.done(s.Table.Bytes / int64(len(parts)))
+	}
+}
+
+func (s *Scan) done(bytes int64) {
+	if s.Done != nil {
+		s.Done.Add(bytes)
 	}
 }
 

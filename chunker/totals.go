@@ -78,7 +78,11 @@ func (t *totals) table(ctx context.Context, conn *pg.Conn, i int) error {
 	}
 	one := *t.Scan
 	one.Table = t.tables[i]
-	return one.part(ctx, conn, &sp, &totaler{rowHasher: t.hasher(&sp, t.of), to: &t.sets[i]}, "")
+	err = one.part(ctx, conn, &sp, &totaler{rowHasher: t.hasher(&sp, t.of), to: &t.sets[i]}, "")
+	if err == nil {
+		t.done(one.Table.Bytes)
+	}
+	return err
 }
 
 // totaler sums up the rows of one table.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,8 +30,20 @@ func (f *finisher) Compare(ctx context.Context, tables []*chunker.Table) (map[*c
 		f.asPlanned(t)
 	}
 	all := make(map[*chunker.Table]catchup.Compared, len(tables))
+	whole := int64(0)
+	for _, t := range tables {
+		whole += t.Bytes
+	}
+	v.done = new(atomic.Int64)
+	defer f.goes(func() string {
+		return fmt.Sprintf("%s of %s compared, %d tables", sizeOf(v.done.Load()), sizeOf(whole), len(tables))
+	})()
 	for _, group := range verify.Groups(tables) {
-		err := f.persist(ctx, "compare both sides", func() error { return v.compareGroup(ctx, group, all) })
+		before := v.done.Load()
+		err := f.persist(ctx, "compare both sides", func() error {
+			v.done.Store(before)
+			return v.compareGroup(ctx, group, all)
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -99,7 +112,10 @@ const (
 // nobody was seen to write since.
 func (f *finisher) Changed(ctx context.Context, tables []*chunker.Table, fence wal.LSN) (map[*chunker.Table]catchup.Compared, error) {
 	c := &changed{finisher: f, found: map[*chunker.Table]catchup.Compared{}}
-	for _, t := range tables {
+	var at atomic.Int64
+	defer f.goes(func() string { return fmt.Sprintf("changed rows, %d of %d tables", at.Load(), len(tables)) })()
+	for i, t := range tables {
+		at.Store(int64(i))
 		keys, proved, err := f.changedKeys(ctx, t, fence)
 		if err == nil && proved {
 			err = c.add(ctx, t, keys)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"replicator/replicator/catchup"
@@ -20,15 +21,31 @@ import (
 type finisher struct {
 	*job
 	rehearsal bool
-	word      string  // by which the operator acknowledges what is lost
-	lookups   *lender // of sessions that look up changed rows on the source, for the whole of a catch-up
+	word      string                        // by which the operator acknowledges what is lost
+	lookups   *lender                       // of sessions that look up changed rows on the source, for the whole of a catch-up
+	going     atomic.Pointer[func() string] // says how far the step has come that runs; nil: it does not
 }
 
 var _ catchup.Job = (*finisher)(nil)
 
 func (f *finisher) Missed() map[string]int64 { return f.appliedSums().missed }
 
+// Progress implements catchup.Job.
+func (f *finisher) Progress() string {
+	if say := f.going.Load(); say != nil {
+		return (*say)()
+	}
+	return ""
+}
+
+// goes lets a step say how far it has come, until the function is called that it returns.
+func (f *finisher) goes(say func() string) (over func()) {
+	f.going.Store(&say)
+	return func() { f.going.Store(nil) }
+}
+
 func (f *finisher) Reach(ctx context.Context, name string) (wal.LSN, int64, error) {
+	defer f.goes(func() string { return sizeOf(f.tracker.Status().Apply.LagBytes) + " of WAL to apply" })()
 	var m markerSeen
 	err := f.persist(ctx, "reach marker "+name, func() error {
 		var err error
@@ -145,7 +162,15 @@ func (f *finisher) Finish(ctx context.Context) (string, error) {
 	if err := f.willUndo(steps); err != nil {
 		return "", err
 	}
+	var at atomic.Int64
+	defer f.goes(func() string {
+		if i := int(at.Load()); i < len(steps) {
+			return fmt.Sprintf("step %d of %d: %s %s", i+1, len(steps), steps[i].Kind, steps[i].Name)
+		}
+		return ""
+	})()
 	for i := range steps {
+		at.Store(int64(i))
 		if err := f.step(ctx, &steps[i]); err != nil {
 			return "", err
 		}

@@ -2,6 +2,7 @@ package replicator
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -153,6 +154,16 @@ func (f *finisher) lateSteps(t *chunker.Table) []schema.Step {
 	return f.made.Late[t.Ordinal]
 }
 
+// copied is what is on the target of late tables.
+func (f *finisher) copied(late []chunker.Table) (rows, bytes int64) {
+	s := f.tracker.Status()
+	for i := range late {
+		rows += s.Tables[late[i].Ordinal].Rows
+		bytes += s.Tables[late[i].Ordinal].Bytes
+	}
+	return rows, bytes
+}
+
 // CopyLate copies late tables from scratch, then builds their indexes.
 func (f *finisher) CopyLate(ctx context.Context, late []chunker.Table) (rows, bytes int64, err error) {
 	began := time.Now()
@@ -164,6 +175,10 @@ func (f *finisher) CopyLate(ctx context.Context, late []chunker.Table) (rows, by
 			return 0, 0, err
 		}
 	}
+	defer f.goes(func() string {
+		_, bytes := f.copied(late)
+		return fmt.Sprintf("%s of about %s copied, %d tables", sizeOf(bytes), sizeOf(size(late)), len(late))
+	})()
 	x, xctx := f.newIndexer(ctx)
 	err = f.copyTables(xctx, tables, func(t *chunker.Table) { x.build(xctx, t, f.lateSteps(t)) })
 	if err == nil {
@@ -172,11 +187,7 @@ func (f *finisher) CopyLate(ctx context.Context, late []chunker.Table) (rows, by
 	if werr := x.wait(); werr != nil {
 		err = werr
 	}
-	s := f.tracker.Status()
-	for i := range late {
-		rows += s.Tables[late[i].Ordinal].Rows
-		bytes += s.Tables[late[i].Ordinal].Bytes
-	}
+	rows, bytes = f.copied(late)
 	if err == nil && size(late) > 0 {
 		err = f.measureLate(size(late), time.Since(began))
 	}

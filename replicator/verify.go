@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"replicator/checksum"
@@ -115,6 +116,7 @@ type verifier struct {
 	*job
 	secret checksum.Secret
 	text   bool
+	done   *atomic.Int64 // bytes of the source's tables that are read; nil: nobody asks
 }
 
 var _ verify.Job = (*verifier)(nil)
@@ -204,7 +206,7 @@ func (v *verifier) Align(ctx context.Context, tables []*chunker.Table) (*verify.
 
 func (v *verifier) sourceSide(m *meeting, t *chunker.Table, sessions int) *chunker.Scan {
 	return &chunker.Scan{
-		Table: t, Text: v.text, Jobs: sessions, Snapshot: m.export, LockTimeout: source.LockTimeout, Secret: v.secret,
+		Table: t, Text: v.text, Jobs: sessions, Snapshot: m.export, LockTimeout: source.LockTimeout, Secret: v.secret, Done: v.done,
 		Connect: func(ctx context.Context) (*pg.Conn, error) { return m.readers.scan(ctx, "verify") }, Release: m.readers.unlent,
 	}
 }

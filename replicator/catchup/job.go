@@ -65,6 +65,9 @@ type Job interface {
 	Open(ctx context.Context) error
 	// Missed counts UPDATEs and DELETEs that found no row on the target.
 	Missed() map[string]int64
+	// Progress is how far the step has come that runs, in words, or "" where it does not say. It is asked
+	// beside the other methods.
+	Progress() string
 	// Predict is how long steps that a rehearsal leaves out are expected to take, from what the job has
 	// measured: to copy late tables, to compare tables (with changed of those proved equal only the rows that
 	// changed since), and whatever a catch-up before took.
@@ -80,7 +83,8 @@ type Options struct {
 	Rehearsal bool          // measure, change nothing
 	Timeout   time.Duration // 0 is none: the attempt ends and the fence is lifted when it is over
 	Verify    Verify
-	Fenced    bool // an attempt before has begun to fence the source, and was killed
+	Fenced    bool          // an attempt before has begun to fence the source, and was killed
+	Every     time.Duration // tell how far a step has come so often; 0 is DefaultEvery
 
 	Gates
 }
@@ -97,6 +101,7 @@ type Gates struct {
 
 func (o *Options) defaults() {
 	o.MaxLag = cmp.Or(o.MaxLag, DefaultMaxLag)
+	o.Every = cmp.Or(o.Every, DefaultEvery)
 	o.MaxTransactionAge = cmp.Or(o.MaxTransactionAge, DefaultTransactionAge)
 }
 
@@ -111,6 +116,9 @@ const (
 	VerifyLate    Verify = "late"
 	VerifyNone    Verify = "none"
 )
+
+// DefaultEvery is how often somebody who waits wants to hear that it goes on.
+const DefaultEvery = 5 * time.Second
 
 // DefaultMaxLag is what apply drains in about a minute: with more it is too early to stop the wards.
 const DefaultMaxLag = 1 << 30

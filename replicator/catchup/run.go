@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"replicator/chunker"
@@ -17,7 +18,7 @@ import (
 // time; steps that are through are found through.
 func Run(ctx context.Context, job Job, o Options, report *Report, tell func(Event)) error {
 	o.defaults()
-	r := &run{job: job, o: o, report: report, tell: tell, fenced: o.Fenced && !o.Rehearsal}
+	r := &run{job: job, o: o, report: report, tell: oneByOne(tell), fenced: o.Fenced && !o.Rehearsal}
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
 	err := r.all(ctx)
@@ -146,7 +147,9 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) (s
 func (r *run) timed(name string, do func() (string, error)) error {
 	began := time.Now()
 	r.tell(Event{At: began.UTC(), Step: name, State: StepBegins})
+	quiet := r.notes(name)
 	detail, err := do()
+	quiet()
 	took := time.Since(began).Seconds()
 	if err != nil {
 		detail = err.Error()
@@ -154,6 +157,37 @@ func (r *run) timed(name string, do func() (string, error)) error {
 	r.report.Steps = append(r.report.Steps, Step{Name: name, Started: began.UTC(), Seconds: took, Detail: detail, Failed: err != nil})
 	r.tell(Event{At: time.Now().UTC(), Step: name, State: StepEnds, Seconds: took, Text: detail, Failed: err != nil})
 	return err
+}
+
+// notes tells every so often how far a step has come, until the function is called that it returns.
+func (r *run) notes(step string) (quiet func()) {
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(r.o.Every)
+		defer tick.Stop()
+		for {
+			select {
+			case now := <-tick.C:
+				if text := r.job.Progress(); text != "" {
+					r.tell(Event{At: now.UTC(), Step: step, State: StepNote, Text: text})
+				}
+			case <-over:
+				return
+			}
+		}
+	}()
+	return func() { close(over); <-ended }
+}
+
+// oneByOne lets several goroutines tell.
+func oneByOne(tell func(Event)) func(Event) {
+	var mu sync.Mutex
+	return func(e Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		tell(e)
+	}
 }
 
 // back lifts the fence after a failure before "open". That it could not be lifted is worse than what

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"replicator/checksum"
 	"replicator/chunker"
@@ -26,6 +27,8 @@ type fake struct {
 
 	asked  atomic.Int32 // for the manifest
 	lostAt int32        // the time at which something is lost; 0: never
+
+	noted chan struct{} // Compare waits for it; nil: it does not
 }
 
 func (f *fake) do(name string) error {
@@ -68,7 +71,12 @@ func (f *fake) Changed(context.Context, []*chunker.Table, wal.LSN) (map[*chunker
 	return nil, f.do("Changed")
 }
 
+func (f *fake) Progress() string { return "half of it" }
+
 func (f *fake) Compare(_ context.Context, tables []*chunker.Table) (map[*chunker.Table]Compared, error) {
+	if f.noted != nil {
+		<-f.noted
+	}
 	all := map[*chunker.Table]Compared{}
 	for _, t := range tables {
 		all[t] = Compared{Source: checksum.Set{Rows: 7}, Target: checksum.Set{Rows: 7}}
@@ -116,6 +124,30 @@ func (f *fake) run(o Options) (*Report, error) {
 	o.Fence, o.Verify = source.FenceDatabase, VerifyChanged
 	r := NewReport("emr", o.Rehearsal)
 	return r, Run(context.Background(), f, o, r, func(Event) {})
+}
+
+// TestNotes: whoever waits for a long step hears how far it has come, between its beginning and its end.
+func TestNotes(t *testing.T) {
+	f := newFake(nil)
+	f.noted = make(chan struct{})
+	var heard []string
+	tell := func(e Event) {
+		if e.Step != "verify" {
+			return
+		}
+		heard = append(heard, string(e.State)+" "+e.Text)
+		if len(heard) == 3 { // it is told again and again
+			close(f.noted)
+		}
+	}
+	o := Options{Fence: source.FenceDatabase, Verify: VerifyFull, Every: time.Millisecond}
+	if err := Run(t.Context(), f, o, NewReport("emr", false), tell); err != nil {
+		t.Fatal(err)
+	}
+	last := len(heard) - 1
+	if heard[0] != "begin " || heard[1] != "note half of it" || heard[2] != heard[1] || !strings.HasPrefix(heard[last], "end 2 tables") {
+		t.Errorf("heard %q", heard)
+	}
 }
 
 func newFake(fails map[string]error) *fake { return &fake{fails: fails, found: healthy()} }

@@ -224,6 +224,7 @@ var checks = []oneCheck{
 	{"large objects", Source, (*run).largeObjects},
 	{"objects", Source, (*run).objects},
 	{"generated columns of children", Both, (*run).generatedHeirs},
+	{"compression", Both, (*run).compression},
 	{"triggers", Source, (*run).triggers},
 	{"event triggers", Target, (*run).eventTriggers},
 	{"settings", "", (*run).sessionSettings},

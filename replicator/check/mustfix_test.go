@@ -77,6 +77,9 @@ var mustFix = []struct {
 	{id: "generated-heirs", side: Source, apart: true, provoke: func(t *testing.T, f *fixture) {
 		f.onSource(t, "CREATE TABLE base (a int, b int); CREATE TABLE heir (b int GENERATED ALWAYS AS (a * 2) STORED) INHERITS (base)")
 	}},
+	{id: "compression", side: Source, apart: true, provoke: func(t *testing.T, f *fixture) {
+		f.onSource(t, "ALTER TABLE ward ADD note text COMPRESSION lz4; CREATE TABLE part (id int, note text COMPRESSION lz4) PARTITION BY LIST (id); CREATE TABLE part_1 PARTITION OF part DEFAULT")
+	}},
 	{id: "slot", side: Source, provoke: func(t *testing.T, f *fixture) {
 		f.o.Slot = newName("taken")
 		f.onSource(t, "SELECT pg_create_physical_replication_slot("+pg.Literal(f.o.Slot)+")")
