@@ -66,6 +66,7 @@ func (v *verifier) compareGroup(ctx context.Context, group []*chunker.Table, to 
 	if err := v.meetFenced(ctx, m, group); err != nil {
 		return err
 	}
+	v.o.Hook("engine: views opened")
 	var mu sync.Mutex
 	one := func(ctx context.Context, t *chunker.Table, sessions int) error {
 		src, tgt, err := verify.Fingerprints(ctx, v.sourceSide(m, t, sessions), m.view.Side(t, v.text, sessions, v.secret), nil)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"replicator/bench/cluster"
+	"replicator/replicator"
+	"replicator/replicator/catchup"
 	"replicator/replicator/fault"
 	"replicator/replicator/status"
 )
@@ -104,6 +106,26 @@ func TestServiceKilledAtEveryHook(t *testing.T) {
 	s.start(orders{})
 	e.mustReach(p.o.Dir, status.Following)
 	p.finishWith(e, h)
+}
+
+// TestServiceKilledInComparison kills the service when a catch-up has opened the views that it compares: they
+// are gone, and it opens others with the next service.
+func TestServiceKilledInComparison(t *testing.T) {
+	t.Parallel()
+	p, s := farPair(t, 500)
+	p.followThenLeave()
+	killed := false
+	report, err := p.catchup(replicator.CatchupOptions{Link: p.o.Link, Hook: func(point string) {
+		if point == "engine: views opened" && !killed {
+			killed = true
+			s.service.kill()
+			s.start(orders{})
+		}
+	}})
+	if err != nil || !killed || report.Outcome != catchup.Opened {
+		t.Fatalf("killed %t, catch-up: %v", killed, err)
+	}
+	p.compare()
 }
 
 // TestLinkCut cuts the line, makes it half-open and resets connections, in every phase.

@@ -18,7 +18,7 @@ type failure struct {
 	Code     fault.Code `json:"code,omitempty"` // 0: none
 	Hint     string     `json:"hint,omitempty"`
 	Server   *pg.Error  `json:"server,omitempty"`   // what PostgreSQL said
-	Lost     bool       `json:"lost,omitempty"`     // a connection broke: to the target, or the one it is told of
+	Lost     bool       `json:"lost,omitempty"`     // a connection broke: to the target, the one it is told of, or the one of a view
 	Damaged  bool       `json:"damaged,omitempty"`  // a frame or message was not what was sent
 	Canceled bool       `json:"canceled,omitempty"` // by the caller
 	Restart  bool       `json:"restart,omitempty"`
@@ -36,7 +36,7 @@ func newFailure(err error) *failure {
 		return nil
 	}
 	f := &failure{
-		Text: err.Error(), Hint: fault.HintOf(err), Lost: pg.Lost(err) || errors.Is(err, errGap), Canceled: errors.Is(err, context.Canceled),
+		Text: err.Error(), Hint: fault.HintOf(err), Lost: pg.Lost(err) || errors.Is(err, errGap) || errors.Is(err, errNoView), Canceled: errors.Is(err, context.Canceled),
 		Damaged: errors.Is(err, frame.ErrCorrupt) || errors.Is(err, errDamaged),
 	}
 	if errors.As(err, new(*fault.Error)) {

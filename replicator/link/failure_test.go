@@ -68,6 +68,14 @@ func TestErrorsSurviveTheLink(t *testing.T) {
 	}
 }
 
+// TestALostViewIsLost: whoever asks for a view again has another.
+func TestALostViewIsLost(t *testing.T) {
+	err := newFailure(fmt.Errorf("compare: %w", errNoView)).err()
+	if !pg.Lost(err) || fault.CodeOf(err) != fault.Link || fault.HintOf(err) == "" {
+		t.Errorf("lost %v, code %d", pg.Lost(err), fault.CodeOf(err))
+	}
+}
+
 func TestALostLinkIsLost(t *testing.T) {
 	err := lost("follow", io.EOF)
 	if !pg.Lost(err) || fault.CodeOf(err) != fault.Link {

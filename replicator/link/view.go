@@ -8,6 +8,7 @@ import (
 
 	"replicator/checksum"
 	"replicator/chunker"
+	"replicator/replicator/fault"
 	"replicator/replicator/target"
 )
 
@@ -195,8 +196,10 @@ func (s *session) closeViews(ctx context.Context) {
 	}
 }
 
-// errNoView says that the target end was started again since the view was opened.
-var errNoView = errors.New("the view of the target is gone")
+// errNoView says that the link was cut, or the target end started again, since the view was opened. A
+// catch-up opens another.
+var errNoView = fault.New(fault.Link, errors.New("the view of the target is gone, with the connection that it was opened by"),
+	"run it again: a verification goes on with the tables that are left")
 
 func (s *session) view(id uint64) (target.View, error) {
 	s.mu.Lock()

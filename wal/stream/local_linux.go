@@ -85,11 +85,14 @@ func (l *local) lowWater(bytes int) error {
 	return nil
 }
 
-// Write does not wait longer than writeTimeout.
+// Write does not wait longer than writeTimeout. Its errors are a connection's, not a file's.
 func (l *local) Write(b []byte) (int, error) {
 	n, err := l.file.Write(b)
-	if errors.Is(err, syscall.EAGAIN) {
+	switch {
+	case errors.Is(err, syscall.EAGAIN):
 		err = os.ErrDeadlineExceeded
+	case err != nil:
+		err = &net.OpError{Op: "write", Net: "unix", Err: err}
 	}
 	return n, err
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"replicator/replicator/pg"
 )
 
 // TestLocal: what goes through a Unix-domain socket comes out whole, a deadline in between loses nothing,
@@ -80,6 +82,15 @@ func TestLocal(t *testing.T) {
 	}
 	if got != messages*size || reads > messages/10 {
 		t.Errorf("%d bytes came in %d reads", got, reads)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+
+	c, server = open()
+	server.Close()
+	if _, err := c.Write([]byte("status")); !pg.Lost(err) { // and is waited for, as any server that restarts
+		t.Errorf("wrote to a server that is gone: %v", err)
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)
