@@ -20,6 +20,12 @@ func (f *finisher) LargeObjects(ctx context.Context, rehearsal, full bool) (*cat
 	if err := o.takeTurn(ctx); err != nil {
 		return nil, err
 	}
+	defer f.goes(func() string {
+		if s := f.tracker.Status().LargeObjects; s != nil && s.Looked < s.Ranges {
+			return fmt.Sprintf("%d of %d ranges compared, %s", s.Looked, s.Ranges, sizeOf(s.Bytes))
+		}
+		return ""
+	})()
 	t, err := o.round(ctx, roundOptions{jobs: f.o.Jobs, look: rehearsal, exact: !rehearsal, full: full && !rehearsal})
 	if err != nil {
 		return nil, err
