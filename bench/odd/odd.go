@@ -207,8 +207,9 @@ func (m *maker) schemas() {
 		m.do("ALTER DEFAULT PRIVILEGES FOR ROLE %s REVOKE USAGE ON TYPES FROM PUBLIC", m.role())
 	}
 	if m.one(2) {
-		r := m.role()
-		m.do("ALTER DEFAULT PRIVILEGES FOR ROLE %s REVOKE ALL ON TABLES FROM %s", r, r)
+		if r := m.role(); r != pg.Ident(m.admin) { // who reads its own tables to make others like them
+			m.do("ALTER DEFAULT PRIVILEGES FOR ROLE %s REVOKE ALL ON TABLES FROM %s", r, r)
+		}
 	}
 }
 
