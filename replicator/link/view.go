@@ -196,9 +196,9 @@ func (s *session) closeViews(ctx context.Context) {
 	}
 }
 
-// errNoView says that the link was cut, or the target end started again, since the view was opened. A
-// catch-up opens another.
-var errNoView = fault.New(fault.Link, errors.New("the view of the target is gone, with the connection that it was opened by"),
+// errNoView says that the target end was started again, or the session ended, since the view was opened. A
+// catch-up and seed --reuse open another.
+var errNoView = fault.New(fault.Link, errors.New("the view of the target is gone: replicator serve was started again, or its session ended"),
 	"run it again: a verification goes on with the tables that are left")
 
 func (s *session) view(id uint64) (target.View, error) {

@@ -25,8 +25,8 @@ type local struct {
 
 const (
 	localBuffer = 128 << 10
-	// localPause is less than it takes a walsender to fill the socket with small messages: there is room for
-	// some 280 by default, whatever their size.
+	// localPause should be less than it takes a walsender to fill the socket with small messages: by default there is
+	// room for some 280. A walsender that finds it full waits, which costs more than being read too often.
 	localPause = time.Millisecond
 )
 
