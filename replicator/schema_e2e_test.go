@@ -162,11 +162,11 @@ SELECT 'index ' || indexrelid::regclass, pg_get_indexdef(indexrelid), indisuniqu
 SELECT 'constraint ' || quote_ident(conname) || ' on ' || CASE WHEN conrelid = 0 THEN contypid::regtype::text ELSE conrelid::regclass::text END, contype,
 	pg_get_constraintdef(c.oid), convalidated, condeferrable, condeferred, contype = 'n' OR conislocal, coninhcount, conindid::regclass, obj_description(c.oid, 'pg_constraint')
 	FROM pg_constraint c JOIN pg_namespace n ON n.oid = connamespace WHERE @ours;
-SELECT 'trigger ' || tgname || ' on ' || tgrelid::regclass, pg_get_triggerdef(t.oid), tgenabled, tgparentid <> 0, obj_description(t.oid, 'pg_trigger')
+SELECT 'trigger ' || quote_ident(tgname) || ' on ' || tgrelid::regclass, pg_get_triggerdef(t.oid), tgenabled, tgparentid <> 0, obj_description(t.oid, 'pg_trigger')
 	FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid JOIN pg_namespace n ON n.oid = relnamespace WHERE NOT tgisinternal AND @ours;
-SELECT 'rule ' || rulename || ' on ' || ev_class::regclass, pg_get_ruledef(r.oid), ev_enabled, obj_description(r.oid, 'pg_rewrite')
+SELECT 'rule ' || quote_ident(rulename) || ' on ' || ev_class::regclass, pg_get_ruledef(r.oid), ev_enabled, obj_description(r.oid, 'pg_rewrite')
 	FROM pg_rewrite r JOIN pg_class c ON c.oid = ev_class JOIN pg_namespace n ON n.oid = relnamespace WHERE @ours;
-SELECT 'policy ' || policyname || ' on ' || tablename, permissive, roles, cmd, qual, with_check FROM pg_policies n JOIN (SELECT nspname FROM pg_namespace n WHERE @ours) o ON o.nspname = n.schemaname;
+SELECT 'policy ' || quote_ident(policyname) || ' on ' || quote_ident(schemaname) || '.' || quote_ident(tablename), permissive, roles, cmd, qual, with_check FROM pg_policies n JOIN (SELECT nspname FROM pg_namespace n WHERE @ours) o ON o.nspname = n.schemaname;
 SELECT 'function ' || p.oid::regprocedure, CASE WHEN prokind <> 'a' THEN pg_get_functiondef(p.oid) END, pg_get_userbyid(proowner), @acl(proacl) i), obj_description(p.oid, 'pg_proc')
 	FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE @ours;
 SELECT 'type ' || t.oid::regtype, typtype, CASE WHEN typtype <> 'm' AND (SELECT typtype FROM pg_type e WHERE e.oid = t.typelem) IS DISTINCT FROM 'm' THEN pg_get_userbyid(typowner) END, @acl(typacl) i), typnotnull, typdefault, format_type(typbasetype, typtypmod), typcollation::regcollation, obj_description(t.oid, 'pg_type'),
@@ -177,8 +177,8 @@ SELECT 'sequence ' || c.oid::regclass, seqtypid::regtype, seqstart, seqincrement
 	FROM pg_sequence s JOIN pg_class c ON c.oid = seqrelid JOIN pg_namespace n ON n.oid = relnamespace WHERE @ours;
 SELECT 'sequence of ' || c.oid::regclass, a.attname, d.deptype FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S' JOIN pg_namespace n ON n.oid = relnamespace
 	JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE d.classid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i') AND @ours;
-SELECT 'statistics ' || stxname, pg_get_statisticsobjdef(s.oid), coalesce(to_jsonb(s)->>'stxstattarget', '-1'), pg_get_userbyid(stxowner) FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = stxnamespace WHERE @ours;
-SELECT 'default rights of ' || pg_get_userbyid(defaclrole) || ' in ' || coalesce(nspname, 'all') || ' on ' || defaclobjtype::text, @acl(defaclacl) i) FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = defaclnamespace;
+SELECT 'statistics ' || stxnamespace::regnamespace || '.' || quote_ident(stxname), pg_get_statisticsobjdef(s.oid), coalesce(to_jsonb(s)->>'stxstattarget', '-1'), pg_get_userbyid(stxowner) FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = stxnamespace WHERE @ours;
+SELECT 'default rights of ' || quote_ident(pg_get_userbyid(defaclrole)) || coalesce(' in schema ' || quote_ident(nspname), '') || ' on ' || defaclobjtype::text, @acl(defaclacl) i) FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = defaclnamespace;
 SELECT 'extension ' || extname, extversion, extnamespace::regnamespace, obj_description(oid, 'pg_extension') FROM pg_extension;
 SELECT 'event trigger ' || evtname, evtevent, evtfoid::regproc, evtenabled, evttags, pg_get_userbyid(evtowner) FROM pg_event_trigger;
 SELECT 'operator ' || o.oid::regoperator, oprcode, pg_get_userbyid(oprowner) FROM pg_operator o JOIN pg_namespace n ON n.oid = oprnamespace WHERE @ours;
