@@ -74,7 +74,7 @@ func TestReuseAfterLostSlot(t *testing.T) {
 }
 
 // TestReuseRestoredBackup begins a job over what pg_restore has brought: some tables are equal, some rows
-// differ, one table is empty and one is all different.
+// differ, one table is empty and one is all different; constraints that are not valid are broken by rows.
 func TestReuseRestoredBackup(t *testing.T) {
 	t.Parallel()
 	seed := seedOf(t)
@@ -82,7 +82,9 @@ func TestReuseRestoredBackup(t *testing.T) {
 	p.exec(p.source, hammerSchema+hammerRows(3000)+"ALTER TABLE h.account ENABLE TRIGGER account_audit;"+`
 		CREATE TABLE h.history (id bigint PRIMARY KEY, v text);
 		INSERT INTO h.history SELECT i, repeat('`+canary+`', 10) FROM generate_series(1, 8000) i;
-		CREATE TABLE h.fresh (id int PRIMARY KEY, v text UNIQUE); INSERT INTO h.fresh SELECT i, 'v' || i FROM generate_series(1, 3000) i; ANALYZE`)
+		CREATE DOMAIN h.code AS int; CREATE TABLE h.fresh (id int PRIMARY KEY, v text UNIQUE, c h.code); INSERT INTO h.fresh SELECT i, 'v' || i, i FROM generate_series(1, 3000) i;
+		ALTER TABLE h.fresh ADD CONSTRAINT fresh_v CHECK (v > 'v1000') NOT VALID; COMMENT ON CONSTRAINT fresh_v ON h.fresh IS 'of late'; ALTER DOMAIN h.code ADD CONSTRAINT code_small CHECK (VALUE < 2000) NOT VALID;
+		CREATE TABLE h.old (id int PRIMARY KEY); INSERT INTO h.old SELECT generate_series(1, 3000); ALTER TABLE h.old ADD CONSTRAINT old_id CHECK (id > 3000) NOT VALID; ANALYZE`)
 	p.restore()
 	p.exec(p.source, `
 		UPDATE h.note SET body = body || '!' WHERE id % 1000 = 0; DELETE FROM h.note WHERE id = 50;
@@ -91,7 +93,7 @@ func TestReuseRestoredBackup(t *testing.T) {
 		UPDATE h.history SET v = 'new' WHERE id > 3000; INSERT INTO h.history SELECT i, 'new' FROM generate_series(8001, 9000) i;
 		UPDATE h.random SET n = n + 1`)
 	p.exec(p.target, `
-		INSERT INTO h.log VALUES ('2001-01-01', 1, 'stray'), ('2001-01-01', 1, 'stray'); DELETE FROM h.fresh;
+		INSERT INTO h.log VALUES ('2001-01-01', 1, 'stray'), ('2001-01-01', 1, 'stray'); DELETE FROM h.fresh; DELETE FROM h.old WHERE id % 1000 = 0;
 		INSERT INTO h.account VALUES (100000, 5, 'stray'); DELETE FROM h.pair WHERE a < 10; UPDATE h.obs SET tags = NULL WHERE id % 500 = 0`)
 	h := startHammer(t, p.source, seed, 2, 3000)
 	p.o.Reuse, p.o.Until = true, "copied"

@@ -12,9 +12,17 @@ import (
 )
 
 // MayStand lets every step find that what it makes stands already, as in a restored backup: what stands
-// must be what the source has, see [Standing].
+// must be what the source has, see [Standing]. Constraints that are not valid are taken away, as rows that
+// the source holds may break them; Finish brings them back.
 func (w *Work) MayStand() {
 	w.each(func(s *Step) { s.MayStand = true })
+	for _, s := range w.Finish {
+		away := Step{ID: "DROP " + s.ID, Kind: s.Kind, Name: s.Name, Table: s.Table, Owner: s.Owner, SQL: s.Undo}
+		known := func(p Step) bool { return p.SQL == away.SQL } // of a check that calls a function
+		if s.Kind != "FK CONSTRAINT" && strings.Contains(s.Undo, " DROP CONSTRAINT IF EXISTS ") && !slices.ContainsFunc(w.Pre, known) {
+			w.Pre = append(w.Pre, away)
+		}
+	}
 }
 
 // Apart gives the steps IDs of their own, but for schemas: what they make may have the name of something
