@@ -150,3 +150,11 @@ func (l *Local) drop(ctx context.Context, c *pg.Conn) error {
 	l.cfg.Hook("target: drop before commit")
 	return err
 }
+
+// seen is "" for what our role may not see.
+func seen(v string, err error) (string, error) {
+	if pg.State(err) == "42501" {
+		return "", nil
+	}
+	return v, err
+}
