@@ -124,6 +124,7 @@ func (p *pair) catalog(dsn string) map[string]string {
 	for _, sql := range strings.Split(catalogSQL, ";\n") {
 		rows, err := c.Query(context.Background(), strings.NewReplacer(
 			"@ours", "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'replicator', 'replicator_setup')",
+			"@nested", "(current_setting('server_version_num')::int >= 170000 AND EXISTS (SELECT FROM pg_inherits h JOIN pg_class u ON u.oid = h.inhparent WHERE h.inhrelid = c.oid AND u.relispartition))",
 			"@acl", "(SELECT string_agg(i::text, ',' ORDER BY i::text) FROM unnest",
 		).Replace(sql))
 		if err != nil {
@@ -141,8 +142,9 @@ func (p *pair) catalog(dsn string) map[string]string {
 
 // catalogSQL is one query a kind of object: a name, then what it is. Left out are whether a
 // materialized view is filled, which needs rows; whose a multirange type is, which pg_dump gets
-// wrong before version 17; and whether a partition's NOT NULL is its own as well, which version
-// 18 says of a primary key that is made from an index.
+// wrong before version 17; whether a partition's NOT NULL is its own as well, which version
+// 18 says of a primary key that is made from an index; and the identity of partitions of partitions, which
+// they lose from 17 on where pg_dump attaches them from below.
 const catalogSQL = `
 SELECT 'schema ' || n.nspname, pg_get_userbyid(nspowner), @acl(nspacl) i), obj_description(n.oid, 'pg_namespace') FROM pg_namespace n WHERE @ours;
 SELECT 'relation ' || c.oid::regclass, relkind, relpersistence, pg_get_userbyid(relowner), @acl(relacl) i), reloptions, reltablespace, amname, relreplident,
@@ -150,7 +152,7 @@ SELECT 'relation ' || c.oid::regclass, relkind, relpersistence, pg_get_userbyid(
 	(SELECT string_agg(inhparent::regclass::text, ',' ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid)
 	FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace LEFT JOIN pg_am a ON a.oid = relam WHERE @ours AND relkind NOT IN ('i', 'I', 't', 'c');
 SELECT 'column ' || c.oid::regclass || '.' || quote_ident(attname), row_number() OVER (PARTITION BY c.oid ORDER BY attnum), format_type(atttypid, atttypmod), attnotnull,
-	pg_get_expr(adbin, adrelid), attidentity, attgenerated, attcollation::regcollation, attstorage, attcompression, coalesce(attstattarget, -1), @acl(attacl) i),
+	pg_get_expr(adbin, adrelid), CASE WHEN NOT @nested THEN attidentity END, attgenerated, attcollation::regcollation, attstorage, attcompression, coalesce(attstattarget, -1), @acl(attacl) i),
 	ARRAY(SELECT o FROM unnest(attoptions) o WHERE o NOT LIKE 'pg_attver=%'), -- from 15.20 on every column has one, of its own side
 	attislocal, attinhcount, col_description(c.oid, attnum)
 	FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace LEFT JOIN pg_attrdef d ON adrelid = attrelid AND adnum = attnum

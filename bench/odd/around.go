@@ -189,7 +189,7 @@ func (m *maker) foreign() {
 		m.do("CREATE TRIGGER %s BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION %s()", m.name("tg"), t, pick(m, m.triggerFns))
 	}
 	w := m.name("fdw")
-	m.do("CREATE FOREIGN DATA WRAPPER %s OPTIONS (%s 'x')", w, m.name("o"))
+	m.do("CREATE FOREIGN DATA WRAPPER %s OPTIONS (%s 'x')", w, strings.ReplaceAll(m.name("o"), "=", "-")) // newer versions refuse =
 	m.do("COMMENT ON FOREIGN DATA WRAPPER %s IS %s", w, m.text())
 	m.do("CREATE SERVER %s FOREIGN DATA WRAPPER %s", m.name("server"), w)
 }

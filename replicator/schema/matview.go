@@ -10,13 +10,14 @@ import (
 // MaterializedView is filled by REFRESH on the target, never copied.
 type MaterializedView struct {
 	Relation
-	Populated bool `json:"populated"` // on the source; one that is not stays so
+	Populated bool `json:"populated"`        // on the source; one that is not stays so
+	Rights    bool `json:"rights,omitempty"` // some were granted or taken away, perhaps from the owner
 }
 
 // MaterializedViews lists the materialized views that sel means in an order in which REFRESH sees
 // filled what it reads, also through plain views. What a function reads is not known to anybody.
 func MaterializedViews(ctx context.Context, conn *pg.Conn, sel Selection) ([]MaterializedView, error) {
-	rows, err := relations(ctx, conn, sel, `SELECT c.oid, n.nspname, c.relname, r.rolname, c.relispopulated
+	rows, err := relations(ctx, conn, sel, `SELECT c.oid, n.nspname, c.relname, r.rolname, c.relispopulated, c.relacl IS NOT NULL
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
 		WHERE c.relkind = 'm' AND c.oid = ANY ($1::oid[]) ORDER BY n.nspname, c.relname`)
 	if err != nil {
@@ -33,7 +34,7 @@ func MaterializedViews(ctx context.Context, conn *pg.Conn, sel Selection) ([]Mat
 	order := make([]uint32, len(rows))
 	for i, r := range rows {
 		order[i] = oid(r[0])
-		views[order[i]] = MaterializedView{Relation: relation(r), Populated: r[4] == "t"}
+		views[order[i]] = MaterializedView{Relation: relation(r), Populated: r[4] == "t", Rights: r[5] == "t"}
 	}
 	var list []MaterializedView
 	for _, o := range readFirst(order, reads) {
@@ -42,6 +43,21 @@ func MaterializedViews(ctx context.Context, conn *pg.Conn, sel Selection) ([]Mat
 		}
 	}
 	return list, nil
+}
+
+// maintain is the version from which on REFRESH takes a right that can be taken from the owner. Where pg_dump
+// of before lists an owner's rights one by one, that one is not among them.
+const maintain = 170000
+
+// refresh fills it as its owner, who gets the right to that for as long where it is missing.
+func (v *MaterializedView) refresh(target int) string {
+	refresh := "REFRESH MATERIALIZED VIEW " + v.Qualified() + ";"
+	if target < maintain || !v.Rights {
+		return refresh
+	}
+	may := " MAINTAIN ON " + v.Qualified()
+	return "DO " + pg.Literal("BEGIN IF pg_catalog.has_table_privilege("+pg.Literal(v.Owner)+", "+pg.Literal(v.Qualified())+", 'MAINTAIN') THEN "+refresh+
+		" ELSE GRANT"+may+" TO "+pg.Ident(v.Owner)+"; "+refresh+" REVOKE"+may+" FROM "+pg.Ident(v.Owner)+"; END IF; END") + ";"
 }
 
 // viewReads says which views and materialized views each of them reads.

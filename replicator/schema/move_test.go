@@ -261,6 +261,9 @@ func TestMoveToOthers(t *testing.T) {
 						t.Errorf("%s is named: %t", leaf, got)
 					}
 				}
+				if got, err := admin.Value(t.Context(), "SELECT attidentity FROM pg_attribute WHERE attrelid = 'emr.counted_leaf'::regclass AND attname = 'id'"); err != nil || got != map[bool]string{false: "", true: "a"}[version >= 17] {
+					t.Errorf("the identity of a partition of two levels is %q, %v", got, err)
+				}
 			}
 		})
 	}

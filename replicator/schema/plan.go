@@ -38,6 +38,7 @@ func Plan(entries []Entry, tables []chunker.Table, facts *Facts) (*Work, error) 
 			return nil, fmt.Errorf("plan %s %s: %w", entries[i].Type, entries[i].Name, err)
 		}
 	}
+	p.fromTheTop()
 	p.identities()
 	p.checks()
 	p.refreshes()
@@ -57,8 +58,9 @@ type planner struct {
 	shared map[[2]string]map[string]string
 	mighty map[int]bool // entries that only a superuser can make, by ID; lacks are those and what needs them
 	lacks  map[int]bool
-	ruled  map[int]bool // identity columns of partitions that the table above rules on the target, by ID
-	late   bool         // no table has rows before the fence, as with tables made after the plan
+	ruled  map[int]bool   // identity columns of partitions that the table above rules on the target, by ID
+	depth  map[string]int // how many tables are above a partition that Pre attaches, by the step's ID
+	late   bool           // no table has rows before the fence, as with tables made after the plan
 
 	lists [ranks][]Step
 	byTab map[rank]map[int][]Step // inTable, inUnique, inLate
@@ -72,7 +74,7 @@ func newPlanner(entries []Entry, tables []chunker.Table, facts *Facts) *planner 
 		entry: map[int]*Entry{}, rank: map[int]rank{}, ids: map[string]int{}, dumped: map[uint32]bool{}, within: map[int]int{},
 		said: map[[2]string]string{}, shared: map[[2]string]map[string]string{},
 		byTab: map[rank]map[int][]Step{inTable: {}, inUnique: {}, inLate: {}},
-		early: map[int][]Step{}, mighty: map[int]bool{}, lacks: map[int]bool{}, ruled: map[int]bool{},
+		early: map[int][]Step{}, mighty: map[int]bool{}, lacks: map[int]bool{}, ruled: map[int]bool{}, depth: map[string]int{},
 	}
 	for i := range entries {
 		e := &entries[i]
@@ -252,7 +254,7 @@ func (p *planner) refreshes() {
 		}
 		fill = append(fill, Step{
 			ID: p.id("REFRESH", v.String()), Kind: KindRefresh, Name: v.String(), Owner: v.Owner, Settings: p.userPath(),
-			SQL: "REFRESH MATERIALIZED VIEW " + v.Qualified() + ";", Undo: again,
+			SQL: v.refresh(p.facts.Target), Undo: again,
 		})
 	}
 	p.lists[inRefresh] = append(fill, p.lists[inRefresh]...)

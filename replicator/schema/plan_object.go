@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -70,10 +71,11 @@ func (p *planner) schemas(entries []Entry) {
 // Where only the partition is dumped the parent stands with all its indexes, and would make them
 // on the partition a second time: then the partition comes with its own.
 func (p *planner) attach(e *Entry) {
-	tables := 0
+	tables, depth := 0, 0
 	for _, id := range e.Depends {
 		if on := p.entry[id]; on != nil && on.Type == "TABLE" {
 			tables++
+			depth = max(depth, p.tablesAbove(on.OID))
 		}
 	}
 	if tables < 2 {
@@ -81,6 +83,23 @@ func (p *planner) attach(e *Entry) {
 		return
 	}
 	p.list(e, p.after(e, inPre))
+	if p.rank[e.ID] == inPre {
+		p.depth[p.lists[inPre][p.within[e.ID]].ID] = depth
+	}
+}
+
+// tablesAbove counts those above a partition.
+func (p *planner) tablesAbove(table uint32) (n int) {
+	for above := p.facts.Parents[table]; above != 0; above = p.facts.Parents[above] {
+		n++
+	}
+	return n
+}
+
+// fromTheTop puts the partitions of Pre in their places at its end, from the top of each tree downwards: from 17
+// on a partition takes its identity columns from the table above as it is attached, and hands them to none below.
+func (p *planner) fromTheTop() {
+	slices.SortStableFunc(p.lists[inPre], func(a, b Step) int { return cmp.Compare(p.depth[a.ID], p.depth[b.ID]) })
 }
 
 // attachIndex places an index under that of the table above, behind its table. Where only the partition is

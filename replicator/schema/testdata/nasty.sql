@@ -187,6 +187,9 @@ numbers";
 -- identity above partitions
 CREATE TABLE counted (id int GENERATED ALWAYS AS IDENTITY, k int, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
 CREATE TABLE counted_1 PARTITION OF counted FOR VALUES IN (1);
+-- of two levels, the lower one the first by name
+CREATE TABLE counted_tree PARTITION OF counted FOR VALUES IN (3) PARTITION BY RANGE (id);
+CREATE TABLE counted_leaf PARTITION OF counted_tree DEFAULT;
 
 -- identity of partitions' own, and below a table that has none
 CREATE TABLE counted_2 (LIKE counted INCLUDING ALL);
@@ -259,6 +262,7 @@ CREATE VIEW between_them AS SELECT id FROM z_first;
 CREATE MATERIALIZED VIEW a_second WITH (fillfactor = 70) AS SELECT count(*) AS n FROM between_them;
 CREATE MATERIALIZED VIEW empty_one AS SELECT id FROM z_first WITH NO DATA;
 CREATE MATERIALIZED VIEW by_key AS SELECT p.*, count(*) AS n FROM person p GROUP BY p.id;
+REVOKE DELETE ON by_key FROM "nasty-owner"; -- and with it, by pg_dump of before 17, the right to fill it
 CREATE INDEX by_key_n ON by_key (n);
 COMMENT ON MATERIALIZED VIEW a_second IS 'counted';
 CREATE FUNCTION after_key() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT sum(n) FROM by_patient; END;
