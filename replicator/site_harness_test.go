@@ -33,7 +33,7 @@ func (p *pair) far() *site {
 	p.t.Helper()
 	certs := newCertificates(p.t)
 	s := &site{t: p.t, o: replicator.ServeOptions{
-		Target: p.target, Listen: freePort(p.t), Dir: filepath.Join(p.t.TempDir(), "serve"),
+		Target: p.o.Target, Listen: freePort(p.t), Dir: filepath.Join(p.t.TempDir(), "serve"),
 		Cert: certs.file("target.crt"), Key: certs.file("target.key"), CA: certs.file("ca.crt"),
 	}}
 	var err error

@@ -67,7 +67,7 @@ var nastyWrites = []string{
 
 // TestOddDatabase moves a database of odd objects, made at random, while its users go on writing, and
 // holds everything in it against the source: as superusers, and with no more rights than the printed SQL
-// gives, to the version that the seed says or REPLICATOR_ODD_TO. REPLICATOR_ODD is another number of tables.
+// gives; near or through a link, and to the version, that the seed says, or to REPLICATOR_ODD_TO. REPLICATOR_ODD is another number of tables.
 func TestOddDatabase(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		t.Run(map[bool]string{false: "superuser", true: "plain"}[plain], func(t *testing.T) {
@@ -108,6 +108,9 @@ func (p *pair) moveOdd(seed uint64, d *odd.Database, plain bool) {
 		m.setUp(source.FenceDatabase)
 		m.noSuperuser()
 		m.mustCheck()
+	}
+	if seed>>2%2 == 0 {
+		p.far()
 	}
 	p.o.Acknowledge = "all"
 	w := p.startWriter(app, seed, d.Writes)

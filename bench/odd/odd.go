@@ -200,16 +200,15 @@ func (m *maker) schemas() {
 	for _, n := range Names {
 		m.do("GRANT CREATE ON SCHEMA public TO %s", pg.Ident(n))
 	}
-	if m.one(2) {
-		m.do("ALTER DEFAULT PRIVILEGES FOR ROLE %s REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC", m.role())
-	}
-	if m.one(2) {
-		m.do("ALTER DEFAULT PRIVILEGES FOR ROLE %s REVOKE USAGE ON TYPES FROM PUBLIC", m.role())
-	}
-	if m.one(2) {
-		if r := m.role(); r != pg.Ident(m.admin) { // who reads its own tables to make others like them
-			m.do("ALTER DEFAULT PRIVILEGES FOR ROLE %s REVOKE ALL ON TABLES FROM %s", r, r)
+	for _, less := range []string{"EXECUTE ON FUNCTIONS FROM PUBLIC", "USAGE ON TYPES FROM PUBLIC", "ALL ON TABLES FROM "} {
+		r := m.role()
+		if r == pg.Ident(m.admin) || !m.one(2) { // who goes on to use what it has made and given away
+			continue
 		}
+		if strings.HasSuffix(less, " FROM ") {
+			less += r
+		}
+		m.do("ALTER DEFAULT PRIVILEGES FOR ROLE %s REVOKE %s", r, less)
 	}
 }
 
