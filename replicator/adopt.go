@@ -188,6 +188,6 @@ func (a *adopter) copyRest(ctx context.Context, t *chunker.Table) error {
 		a.copied(t)
 		return nil
 	}
-	c := &copier{j: a.job, source: a.readers, copied: a.copied, queue: []*tableCopy{tc}}
+	c := &copier{j: a.job, source: a.readers, limit: a.reading(), copied: a.copied, queue: []*tableCopy{tc}}
 	return c.run(ctx)
 }

@@ -11,6 +11,7 @@ import (
 	"replicator/chunker"
 	"replicator/replicator/apply"
 	"replicator/replicator/fault"
+	"replicator/replicator/link/pace"
 	"replicator/replicator/source"
 	"replicator/replicator/status"
 	"replicator/replicator/target"
@@ -22,15 +23,21 @@ import (
 type copier struct {
 	j      *job
 	source *lender
+	limit  *pace.Limiter          // of what is read; nil: none
 	copied func(t *chunker.Table) // called once a table is complete; must not block
 
 	mu    sync.Mutex
 	queue []*tableCopy
 }
 
-// copyTables moves every chunk of the tables that has no receipt yet.
+// copyTables moves every chunk of the tables that has no receipt yet, while the source is at work.
 func (j *job) copyTables(ctx context.Context, tables []*chunker.Table, copied func(*chunker.Table)) error {
-	c := &copier{j: j, source: newLender(j.source, j.o.Jobs), copied: copied}
+	return j.copyAt(ctx, j.reading(), tables, copied)
+}
+
+// copyAt is copyTables at a limit; nil: as fast as it goes.
+func (j *job) copyAt(ctx context.Context, limit *pace.Limiter, tables []*chunker.Table, copied func(*chunker.Table)) error {
+	c := &copier{j: j, source: newLender(j.source, j.o.Jobs), limit: limit, copied: copied}
 	defer c.source.close()
 	for _, t := range tables {
 		tc, err := c.prepare(ctx, t)
@@ -161,7 +168,7 @@ func (c *copier) chunk(ctx context.Context, conn *lent, tc *tableCopy, chunk *ch
 			}
 		}
 		if r == nil {
-			if r, err = c.j.copyChunk(ctx, conn, tc.t, chunk, export, false); err != nil {
+			if r, err = c.j.copyChunk(ctx, conn, c.limit, tc.t, chunk, export, false); err != nil {
 				return err
 			}
 		}
@@ -204,14 +211,14 @@ func (j *job) receive(r *chunker.Receipt, fresh bool) error {
 
 // copyChunk reads one chunk and writes it, receipt included. replace takes what the target has in
 // its range away first. The session on the source is given back before the commit.
-func (j *job) copyChunk(ctx context.Context, conn *lent, t *chunker.Table, chunk *chunker.Chunk, export string, replace bool) (*chunker.Receipt, error) {
+func (j *job) copyChunk(ctx context.Context, conn *lent, limit *pace.Limiter, t *chunker.Table, chunk *chunker.Chunk, export string, replace bool) (*chunker.Receipt, error) {
 	w, err := j.end.Chunk(ctx, t, chunk, replace)
 	if err != nil {
 		return nil, err
 	}
 	defer w.Abort()
 	s := target.NewSealer(ctx, w)
-	reading, err := chunker.Read(ctx, conn.Conn, t, chunk, export, source.LockTimeout, s)
+	reading, err := chunker.Read(ctx, conn.Conn, t, chunk, export, source.LockTimeout, limit.Writer(ctx, s))
 	err = errors.Join(err, s.Close())
 	if err != nil {
 		return nil, fmt.Errorf("move chunk %d of %s: %w", chunk.Ordinal, t, apply.Unfit(err))

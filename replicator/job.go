@@ -37,7 +37,7 @@ type job struct {
 	source  *source.Database
 	end     target.End
 	remote  *link.Remote  // end, where that is at another site; else nil
-	limiter *pace.Limiter // of the way there
+	limiter *pace.Limiter // of the way there, or of reading
 	tracker *status.Tracker
 	changes *changelog.Log // from the phase in which the slot is made
 	spool   *changelog.Spool

@@ -180,7 +180,7 @@ func (f *finisher) CopyLate(ctx context.Context, late []chunker.Table) (rows, by
 		return fmt.Sprintf("%s of about %s copied, %d tables", sizeOf(bytes), sizeOf(size(late)), len(late))
 	})()
 	x, xctx := f.newIndexer(ctx)
-	err = f.copyTables(xctx, tables, func(t *chunker.Table) { x.build(xctx, t, f.lateSteps(t)) })
+	err = f.copyAt(xctx, nil, tables, func(t *chunker.Table) { x.build(xctx, t, f.lateSteps(t)) })
 	if err == nil {
 		x.rest(xctx)
 	}

@@ -23,7 +23,10 @@ type Options struct {
 	Source string // DSN
 	Target string // DSN, where the target end is in this process
 	Link   Link   // the way to it, where it is at another site
-	Dir    string // state directory, made if it is missing
+	// MaxRate, as pace.Parse has it, caps what goes over the way there; where the target end is in this process, the
+	// rows that are read from the source while they are copied. "" is what was set last, or no cap.
+	MaxRate string
+	Dir     string // state directory, made if it is missing
 	// KeyFile seals what lies in Dir (package atrest). It is not kept: every run needs it.
 	KeyFile string
 	Name    string // of the job; "" is a random one
@@ -116,7 +119,7 @@ func (o *Options) Validate() error {
 		oneOf("until", o.Until, "", "copied", "consistent"),
 		positive("jobs", o.Jobs), positive("index-jobs", o.IndexJobs),
 		required("dir", o.Dir), parses("source", o.Source), parses("target", o.Target),
-		o.Link.validate(o.Target), validJob(o.Name),
+		o.Link.validate(o.Target), paced(o.MaxRate), validJob(o.Name),
 	), "see replicator seed --help")
 }
 

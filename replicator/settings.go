@@ -22,8 +22,8 @@ func (j *job) recallSettings() error {
 	if _, err := j.store.Get(keySettings, &s); err != nil {
 		return err
 	}
-	if l := &j.o.Link; l.MaxRate == "" && s.MaxRate != nil {
-		l.MaxRate = *s.MaxRate
+	if j.o.MaxRate == "" && s.MaxRate != nil {
+		j.o.MaxRate = *s.MaxRate
 	}
 	if l := &j.o.Link; l.Compress == "" && s.Compress != nil {
 		l.Compress = *s.Compress
@@ -31,20 +31,33 @@ func (j *job) recallSettings() error {
 	return nil
 }
 
-// newLimiter caps the link.
+// newLimiter is the cap of MaxRate.
 func (j *job) newLimiter() (*pace.Limiter, error) {
-	schedule, err := pace.Parse(j.o.Link.MaxRate)
+	schedule, err := pace.Parse(j.o.MaxRate)
 	if err != nil {
 		return nil, fault.New(fault.Usage, fmt.Errorf("--max-rate: %w", err), "")
 	}
 	return pace.NewLimiter(schedule), nil
 }
 
+// paced checks a rate.
+func paced(rate string) error {
+	if _, err := pace.Parse(rate); err != nil {
+		return fmt.Errorf("--max-rate: %w", err)
+	}
+	return nil
+}
+
+// reading caps what is read of tables while the source is at work. nil: the way to the target end is capped.
+func (j *job) reading() *pace.Limiter {
+	if j.remote != nil {
+		return nil
+	}
+	return j.limiter
+}
+
 // set changes a setting of the running engine, and keeps it.
 func (j *job) set(name, value string) error {
-	if j.remote == nil {
-		return fault.New(fault.Usage, errors.New("there is no link to set anything of: the target end is in the engine's own process"), "")
-	}
 	if value == "" {
 		return fault.New(fault.Usage, fmt.Errorf("%s has no value", name), "as in max-rate=40MB/s or max-rate=off")
 	}
@@ -61,6 +74,9 @@ func (j *job) set(name, value string) error {
 		j.limiter.Set(schedule)
 		s.MaxRate = &value
 	case "compress":
+		if j.remote == nil {
+			return fault.New(fault.Usage, errors.New("nothing is compressed on its way: the target end is in the engine's own process"), "")
+		}
 		c, err := link.ParseCompress(value)
 		if err != nil {
 			return fault.New(fault.Usage, err, "")

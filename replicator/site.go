@@ -13,7 +13,6 @@ import (
 
 	"replicator/replicator/fault"
 	"replicator/replicator/link"
-	"replicator/replicator/link/pace"
 	"replicator/replicator/link/pki"
 	"replicator/replicator/status"
 	"replicator/replicator/target"
@@ -30,7 +29,6 @@ type Link struct {
 
 	Streams  int    // data connections; 0 is link.DefaultStreams
 	Compress string // as link.ParseCompress has it
-	MaxRate  string // as pace.Parse has it; "" is what was set last, or no cap
 }
 
 // reach is the part of a Link that a job keeps: how to find the target end, not how to use the way.
@@ -60,9 +58,6 @@ func (l *Link) orStored(r reach) {
 func (l *Link) validate(target string) error {
 	if _, err := link.ParseCompress(l.Compress); err != nil {
 		return err
-	}
-	if _, err := pace.Parse(l.MaxRate); err != nil {
-		return fmt.Errorf("--max-rate: %w", err)
 	}
 	switch {
 	case l.Streams < 0 || l.Streams > mostStreams:
@@ -146,7 +141,13 @@ func validJob(name string) error {
 }
 
 // openEnd makes the target end: the only place that knows where it is.
-func (j *job) openEnd(ctx context.Context) error {
+func (j *job) openEnd(ctx context.Context) (err error) {
+	if err := j.recallSettings(); err != nil {
+		return err
+	}
+	if j.limiter, err = j.newLimiter(); err != nil {
+		return err
+	}
 	if j.o.Link.Host == "" {
 		j.end = target.New(target.Config{
 			DSN: j.o.Target, Job: j.rec.Job, SearchPath: j.rec.SearchPath, Limits: j.o.Limits, StepJobs: j.o.IndexJobs,
@@ -154,18 +155,12 @@ func (j *job) openEnd(ctx context.Context) error {
 		})
 		return nil
 	}
-	if err := j.recallSettings(); err != nil {
-		return err
-	}
 	id, err := j.o.Link.identity(j.rec.Job)
 	if err != nil {
 		return err
 	}
 	if w := id.Warn(time.Now()); w != "" {
 		j.log.Warn(w)
-	}
-	if j.limiter, err = j.newLimiter(); err != nil {
-		return err
 	}
 	compress, err := link.ParseCompress(j.o.Link.Compress)
 	if err != nil {

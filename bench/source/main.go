@@ -38,6 +38,7 @@ type options struct {
 	fast     bool
 	logs     string
 	program  string
+	maxRate  string
 }
 
 func (o *options) define(f *pflag.FlagSet) {
@@ -47,6 +48,7 @@ func (o *options) define(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.subjects, "subject", nil, "only `subjects` whose name has one of these words (default all)")
 	f.BoolVar(&o.fast, "no-fsync", false, "servers without fsync and full_page_writes")
 	f.StringVar(&o.logs, "logs", "", "write what tools say to files in this `directory`")
+	f.StringVar(&o.maxRate, "max-rate", "", "measure replicator also with this cap on what it reads, a `rate` as seed --max-rate has it")
 	f.StringVar(&o.program, "replicator", "bin/replicator", "the `program` to measure")
 }
 

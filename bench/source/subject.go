@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strings"
 
 	"replicator/bench/measure"
 	"replicator/bench/peer"
@@ -31,23 +32,30 @@ type attempt struct {
 // jobs is how many sessions read, as the goal has it.
 const jobs = 2
 
-func subjects() []subject {
-	all := []subject{ours(), native(), {name: "nobody", role: measure.Reference, how: "the wards are alone"}}
+// subjects are ours, also at maxRate if there is one, and the peers.
+func subjects(maxRate string) []subject {
+	all := []subject{ours("replicator"), native(), {name: "nobody", role: measure.Reference, how: "the wards are alone"}}
 	if _, err := exec.LookPath("pgcopydb"); err == nil {
 		all = append(all, subject{
 			name: "pgcopydb", role: measure.Peer, how: fmt.Sprintf("pgcopydb clone --table-jobs %d --index-jobs %d; it does not follow", jobs, jobs),
 			copy: func(ctx context.Context, a *attempt) error { return a.PgCopyDB(ctx, jobs, jobs) },
 		})
 	}
+	if maxRate != "" {
+		capped := ours("capped replicator", "--max-rate", maxRate)
+		capped.role = measure.Reference
+		all = append(all, capped)
+	}
 	return all
 }
 
-func ours() subject {
+func ours(name string, more ...string) subject {
+	more = append([]string{"--jobs", fmt.Sprint(jobs)}, more...)
 	return subject{
-		name: "replicator", role: measure.Ours, how: fmt.Sprintf("replicator seed --jobs %d, copying until it follows", jobs), follows: true,
+		name: name, role: measure.Ours, how: "replicator seed " + strings.Join(more, " ") + ", copying until it follows", follows: true,
 		copy: func(ctx context.Context, a *attempt) (err error) {
 			j := a.job()
-			if a.engine, err = j.Start(ctx, nil, j.SeedArgs("--jobs", fmt.Sprint(jobs))...); err != nil {
+			if a.engine, err = j.Start(ctx, nil, j.SeedArgs(more...)...); err != nil {
 				return err
 			}
 			return a.engine.Follows(ctx, a.program, j.Dir())

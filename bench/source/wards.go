@@ -25,7 +25,7 @@ func (o *options) wards(ctx context.Context, r *measure.Report) (err error) {
 	copying, following := r.Group("The wards while their database is copied", "act_p99_seconds"), r.Group("The wards while it is followed", "act_p99_seconds")
 	copying.Fact("acts", "%g a second in four sessions, each one transaction; from when it is due to its commit", o.rate)
 	copying.Fact("oldest snapshot", "of sessions other than the wards', on the source, looked at every %s", lookEvery)
-	subjects := measure.Chosen(subjects(), o.subjects, func(s subject) string { return s.name })
+	subjects := measure.Chosen(subjects(o.maxRate), o.subjects, func(s subject) string { return s.name })
 	err = measure.Interleave(o.runs(), len(subjects), func(run, i int) error {
 		s := subjects[i]
 		c, f, err := w.try(ctx, s)

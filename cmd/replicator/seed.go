@@ -56,13 +56,13 @@ func defineSeed(a *app, f *pflag.FlagSet) action {
 	defineTablespaces(f, &o.Tablespaces)
 	f.StringVar(&o.Acknowledge, "acknowledge", "", "what will not be on the target as on the source is known: `digest` of the manifest, see check, or all")
 	f.Var(size{&o.LogBudget}, "log-budget", "most `bytes` of change log on this disk, as in 200GB; 0 is no limit")
-	streams, compress, rate := 0, "", ""
+	streams, compress := 0, ""
 	f.IntVar(&streams, "streams", link.DefaultStreams, "data connections to --target-host")
 	f.Var(newChoice(&compress, "", "auto", "off", "fastest", "default"), "compress", "rows on their way to --target-host: `auto|off|fastest|default`: auto measures what holds them up")
-	f.StringVar(&rate, "max-rate", "", "most bytes on the wire to --target-host: `rate` as 40MB/s, 300Mbit/s, off, or by time of day 40MB/s@07:00-20:00,200MB/s@20:00-07:00")
+	f.StringVar(&o.MaxRate, "max-rate", "", "most bytes on the wire to --target-host, or with --target of rows that are read while they are copied: `rate` as 40MB/s, 300Mbit/s, off, or by time of day 40MB/s@07:00-20:00,200MB/s@20:00-07:00")
 	return func(ctx context.Context, _ []string) error {
 		o.Source, o.Target, o.Link = dsn.getFar()
-		o.Link.Streams, o.Link.Compress, o.Link.MaxRate = streams, compress, rate
+		o.Link.Streams, o.Link.Compress = streams, compress
 		o.KeyFile, o.Logger = key.get(), a.logger()
 		return seed(ctx, a, o)
 	}

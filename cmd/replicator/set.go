@@ -20,7 +20,7 @@ func setCommand() command {
 		long: `
 Changes a setting of the engine that runs on the state directory, at once and for later runs:
 
-  max-rate   most bytes per second on the wire, or off; see seed --max-rate
+  max-rate   most bytes per second on the wire, or of rows read from the source, or off; see seed --max-rate
   compress   auto, off, fastest or default; see seed --compress`,
 		examples: `
 replicator set --dir /var/lib/replicator/emr max-rate=40MB/s

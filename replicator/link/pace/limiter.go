@@ -3,6 +3,7 @@ package pace
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -17,6 +18,8 @@ type Limiter struct {
 	cap      int64         // bytes per second that bucket is for
 	bucket   *rate.Limiter // nil: no cap
 	changed  chan struct{} // closed when bucket is replaced: who waits for the old one asks anew
+
+	owed atomic.Int64 // bytes that writers of Writer have handed on and not waited for
 }
 
 // What was saved up while nothing was sent is 1/64 of a second's bytes at most: so no second is more

@@ -1,8 +1,10 @@
 package pace
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"math"
 	"sync"
 	"testing"
@@ -237,4 +239,33 @@ func near(t *testing.T, what string, got, want int) {
 	if math.Abs(float64(got-want)) > 0.02*float64(want) {
 		t.Errorf("%s: %d bytes, want %d", what, got, want)
 	}
+}
+
+// What is written through a Writer is as slow as the cap, and whole.
+func TestWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLimiter(parse(t, "1MB/s"))
+		var got bytes.Buffer
+		w := l.Writer(t.Context(), &got)
+		start := time.Now()
+		row := make([]byte, 1000)
+		for range 10_000 {
+			if _, err := w.Write(row); err != nil {
+				t.Fatal(err)
+			}
+		}
+		took := time.Since(start).Seconds()
+		if want := float64(got.Len()) / float64(l.Rate()); got.Len() != 10_000*len(row) || took < 0.95*want || took > 1.05*want {
+			t.Errorf("%d bytes took %.2f s, want %.2f", got.Len(), took, want)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := l.Writer(ctx, &got).Write(make([]byte, 1<<20)); !errors.Is(err, context.Canceled) {
+			t.Errorf("a write that nobody waits for: %v", err)
+		}
+		var none *Limiter
+		if none.Writer(ctx, &got) != io.Writer(&got) {
+			t.Error("no limiter stands in the way")
+		}
+	})
 }
