@@ -112,8 +112,8 @@ func TestSealedAtRest(t *testing.T) {
 			found := map[string]bool{}
 			for _, o := range []orders{
 				{Options: p.o, KillAt: "engine: chunk received", KillNth: 9},
+				{Options: p.o, KillAt: "engine: before marker", KillNth: 1}, // which comes once
 				{Options: p.o, KillAt: "changelog: after fsync", KillNth: 5},
-				{Options: p.o, KillAt: "engine: before marker", KillNth: 1},
 				{Options: p.o, KillAt: "apply: before commit", KillNth: 2},
 			} {
 				e := startEngine(t, o)

@@ -129,16 +129,18 @@ func tamperedMove(t *testing.T, tam *tamperer) {
 	p.compare()
 }
 
+// rowsMessage is the kind of a message with rows.
+const rowsMessage = 7
+
 // TestDamageInside flips bits after TLS, in rows, changes, calls and answers: all is found and sent
 // again.
 func TestDamageInside(t *testing.T) {
-	const rows = 7 // the kind of a message with rows
 	copying := false
 	tam := &tamperer{change: func(t *tamperer, _ *tampered, m []byte) [][]byte {
 		// Before rows are copied both ends may not have met, and an engine that never met its target end
 		// ends. The second frame of rows is always damaged.
-		again := copying && m[4] == rows && t.done.Load() == 0
-		copying = copying || m[4] == rows
+		again := copying && m[4] == rowsMessage && t.done.Load() == 0
+		copying = copying || m[4] == rowsMessage
 		if again || copying && t.r.IntN(100) == 0 {
 			m[t.r.IntN(len(m))] ^= 1 << t.r.IntN(8)
 			t.done.Add(1)
@@ -157,16 +159,18 @@ func TestReplayInside(t *testing.T) {
 	var foreign *tampered // whose message kept is
 	var kept []byte
 	strange := 0
+	copying := false // see TestDamageInside
 	tam := &tamperer{change: func(t *tamperer, c *tampered, m []byte) [][]byte {
+		copying = copying || m[4] == rowsMessage
 		out := [][]byte{m}
 		switch n := t.r.IntN(200); {
+		case foreign != nil && foreign != c && (n == 50 || copying && strange == 0):
+			out = append(out, kept)
+			strange++
 		case n < 25:
 			out = append(out, m)
 		case n < 50 && c.kept != nil:
 			out = append(out, c.kept)
-		case n == 50 && foreign != nil && foreign != c:
-			out = append(out, kept)
-			strange++
 		}
 		t.done.Add(int64(len(out) - 1))
 		if t.r.IntN(20) == 0 {
