@@ -208,7 +208,7 @@ func (j *job) recopy(ctx context.Context, e *apply.RecopyError) error {
 		if err != nil {
 			return err
 		}
-		r, err := j.copyChunk(ctx, conn, j.reading(), t, chunk, "", true)
+		r, err := j.copyChunk(ctx, conn, nil, t, chunk, "", true) // nobody applies meanwhile
 		if err != nil {
 			return err
 		}

@@ -67,7 +67,8 @@ var nastyWrites = []string{
 
 // TestOddDatabase moves a database of odd objects, made at random, while its users go on writing, and
 // holds everything in it against the source: as superusers, and with no more rights than the printed SQL
-// gives; near or through a link, and to the version, that the seed says, or to REPLICATOR_ODD_TO. REPLICATOR_ODD is another number of tables.
+// gives; near or through a link, and to the version, that the seed says, or to REPLICATOR_ODD_TO.
+// REPLICATOR_ODD is another number of tables.
 func TestOddDatabase(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		t.Run(map[bool]string{false: "superuser", true: "plain"}[plain], func(t *testing.T) {
