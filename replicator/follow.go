@@ -61,7 +61,7 @@ func (j *job) applyOnce(ctx context.Context, until string, stop wal.LSN, filtere
 	}
 	j.tracker.Resumed(workApply)
 	j.tracker.Stands(applied)
-	from := max(applied, j.begin)
+	from := max(j.toldOf(applied), j.begin)
 	carried, err := j.carriedTo()
 	if err != nil {
 		return err
@@ -101,6 +101,18 @@ func (j *job) applyOnce(ctx context.Context, until string, stop wal.LSN, filtere
 	}
 	_, err = j.end.Follow(ctx, cfg, src)
 	return cmp.Or(failed, err)
+}
+
+// toldOf is applied, or where this run was told last that the target stands, if that is before it: a link that
+// breaks takes along what the target end has to say of its last windows. They are passed once more, and skipped there,
+// for the markers in them that somebody may wait for and for how many they are.
+func (j *job) toldOf(applied wal.LSN) wal.LSN {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.applied == 0 {
+		return applied
+	}
+	return min(applied, j.applied)
 }
 
 // outlastRefusal has a job that follows go on when the other site refuses it, as with a certificate that
