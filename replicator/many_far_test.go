@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"log/slog"
-	"net"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,7 +17,6 @@ import (
 	"replicator/replicator"
 	"replicator/replicator/catchup"
 	"replicator/replicator/fault"
-	"replicator/replicator/status"
 	"replicator/replicator/verify"
 )
 
@@ -112,40 +108,7 @@ func (p *pair) farWithin() *listener {
 	p.t.Helper()
 	l := &listener{methods: map[uint64]string{}}
 	l.change = l.hear
-	certs := newCertificates(p.t)
-	listening, tracked, ended := make(chan net.Addr, 1), make(chan *status.Tracker, 1), make(chan error, 2)
-	var out syncBuffer
-	log := slog.New(slog.NewTextHandler(&out, nil))
-	ctx, stop := context.WithCancel(p.t.Context())
-	go func() {
-		ended <- replicator.Serve(ctx, replicator.ServeOptions{
-			Target: p.target, Listen: "127.0.0.1:0", Dir: filepath.Join(p.t.TempDir(), "serve"), Logger: log, Tamper: l.wrap,
-			Cert: certs.file("target.crt"), Key: certs.file("target.key"), CA: certs.file("ca.crt"), Listening: func(a net.Addr) { listening <- a },
-		})
-	}()
-	distance := proxy.Line{Delay: 5 * time.Millisecond}
-	line, err := proxy.Listen(ctx, proxy.Config{Target: (<-listening).String(), Up: distance, Down: distance})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	l.line = line
-	p.o.Target, p.o.Logger, p.o.Tamper = "", log, l.wrap
-	p.o.Link = replicator.Link{Host: line.Addr(), Cert: certs.file("source.crt"), Key: certs.file("source.key"), CA: certs.file("ca.crt")}
-	p.o.OnTracker = func(tr *status.Tracker) { tracked <- tr }
-	go func() { ended <- replicator.Seed(ctx, p.o) }()
-	p.t.Cleanup(func() {
-		stop()
-		for range cap(ended) {
-			<-ended
-		}
-		line.Close()
-		checkCanary(p.t, out.String())
-	})
-	for tr := <-tracked; tr.Status().Phase != status.Following; time.Sleep(10 * time.Millisecond) {
-		if len(ended) > 0 {
-			p.t.Fatalf("engine or service ended:\n%s", out.String())
-		}
-	}
+	l.line = p.within(&l.tamperer, proxy.Line{Delay: 5 * time.Millisecond}).line
 	return l
 }
 

@@ -2,79 +2,13 @@ package replicator_test
 
 import (
 	"bytes"
-	"context"
-	"encoding/binary"
-	"log/slog"
 	"math/rand/v2"
-	"net"
-	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"replicator/bench/cluster"
 	"replicator/bench/proxy"
-	"replicator/replicator"
-	"replicator/replicator/fault"
 	"replicator/replicator/status"
 )
-
-// tamperer stands between TLS and the messages on both ends, and changes what is written there.
-type tamperer struct {
-	mu     sync.Mutex
-	r      *rand.Rand
-	change func(t *tamperer, c *tampered, message []byte) [][]byte // what goes out in its place
-	done   atomic.Int64                                            // messages changed
-}
-
-func (t *tamperer) wrap(c net.Conn) net.Conn { return &tampered{Conn: c, t: t} }
-
-// tampered gathers whole messages and hands them to the tamperer.
-type tampered struct {
-	net.Conn
-	t    *tamperer
-	mu   sync.Mutex
-	part []byte
-	past bool // the preamble is behind us
-	kept []byte
-}
-
-// The layout of a message: see package link.
-const (
-	preambleBytes = 18
-	headerBytes   = 72
-)
-
-func (c *tampered) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.part = append(c.part, b...)
-	for {
-		n := preambleBytes
-		if c.past {
-			if len(c.part) < headerBytes {
-				return len(b), nil
-			}
-			n = headerBytes + int(binary.BigEndian.Uint64(c.part[8:]))
-		}
-		if len(c.part) < n {
-			return len(b), nil
-		}
-		out := [][]byte{c.part[:n]}
-		if c.past {
-			c.t.mu.Lock()
-			out = c.t.change(c.t, c, c.part[:n])
-			c.t.mu.Unlock()
-		}
-		for _, m := range out {
-			if _, err := c.Conn.Write(m); err != nil {
-				return 0, err
-			}
-		}
-		c.part, c.past = append([]byte(nil), c.part[n:]...), true
-	}
-}
 
 // tamperedMove moves a hammered database with a tamperer on both ends.
 func tamperedMove(t *testing.T, tam *tamperer) {
@@ -84,48 +18,10 @@ func tamperedMove(t *testing.T, tam *tamperer) {
 	seed := seedOf(t)
 	tam.r = rand.New(rand.NewPCG(seed, 95))
 	h := startHammer(t, p.source, seed, 2, 4000)
-	certs := newCertificates(t)
-	listening := make(chan net.Addr, 1)
-	var out syncBuffer
-	log := slog.New(slog.NewTextHandler(&out, nil))
-	ctx, stop := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() {
-		served <- replicator.Serve(ctx, replicator.ServeOptions{
-			Target: p.target, Listen: "127.0.0.1:0", Dir: filepath.Join(t.TempDir(), "serve"), Logger: log, Tamper: tam.wrap,
-			Cert: certs.file("target.crt"), Key: certs.file("target.key"), CA: certs.file("ca.crt"),
-			Listening: func(a net.Addr) { listening <- a },
-		})
-	}()
-	defer func() {
-		stop()
-		if err := <-served; fault.CodeOf(err) != fault.Interrupted {
-			t.Errorf("service ended with %v", err)
-		}
-		checkCanary(t, out.String())
-	}()
-	p.o.Target, p.o.Logger, p.o.Tamper = "", log, tam.wrap
-	p.o.Link = replicator.Link{Host: (<-listening).String(), Cert: certs.file("source.crt"), Key: certs.file("source.key"), CA: certs.file("ca.crt")}
-	tracker := make(chan *status.Tracker, 1)
-	p.o.OnTracker = func(tr *status.Tracker) { tracker <- tr }
-	seeded := make(chan error, 1)
-	go func() { seeded <- replicator.Seed(ctx, p.o) }()
-	tr := <-tracker
-	for tr.Status().Phase != status.Following {
-		select {
-		case err := <-seeded:
-			t.Fatalf("engine ended with %v\n%s", err, out.String())
-		case <-t.Context().Done():
-			t.Fatal(t.Context().Err())
-		default:
-			time.Sleep(10 * time.Millisecond)
-		}
-	}
+	in := p.within(tam, proxy.Line{})
 	h.stop()
 	p.mustCatchup()
-	if err := <-seeded; err != nil {
-		t.Errorf("engine ended with %v", err)
-	}
+	in.mustEnd()
 	p.compare()
 }
 
