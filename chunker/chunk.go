@@ -66,7 +66,7 @@ type Receipt struct {
 	Chunk    int          `json:"chunk"`
 	Rows     int64        `json:"rows"`
 	Bytes    int64        `json:"bytes"`  // raw, as COPY gave them
-	Digest   string       `json:"digest"` // BLAKE3 of the raw bytes, hex; or of a chunk that stood already the checksum.Set of its rows
+	Digest   string       `json:"digest"` // BLAKE3 of the digests of its frames in order, each of which is of its raw bytes, hex; or of a chunk that stood already the checksum.Set of its rows
 	Snapshot wal.Snapshot `json:"snapshot"`
 }
 

@@ -74,6 +74,16 @@ func TestSealOpen(t *testing.T) {
 	}
 }
 
+// TestSealPlain makes the frame in place that Seal makes without a compressor.
+func TestSealPlain(t *testing.T) {
+	h := Header{Kind: Rows, Seq: 9}
+	for name, raw := range bodies() {
+		if got := SealPlain(append(bytes.Repeat([]byte{7}, HeaderSize), raw...), h); !bytes.Equal(got, Seal(nil, h, raw, nil)) {
+			t.Errorf("%s: the frame is another", name)
+		}
+	}
+}
+
 func TestOpenDoesNotAlias(t *testing.T) {
 	sealed := Seal(nil, Header{Kind: Rows}, []byte("row"), nil)
 	_, raw, err := Open(sealed, nil)

@@ -24,6 +24,12 @@ func Seal(dst []byte, h Header, raw []byte, c Compressor) []byte {
 	return finish(dst, start, h, raw)
 }
 
+// SealPlain makes a frame of b in place: the raw bytes come after HeaderSize bytes that it fills in.
+func SealPlain(b []byte, h Header) []byte {
+	h.Encoding = Plain
+	return finish(b, 0, h, b[HeaderSize:])
+}
+
 // extend makes room for a header.
 func extend(dst []byte) []byte { return slices.Grow(dst, HeaderSize)[:len(dst)+HeaderSize] }
 

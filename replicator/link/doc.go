@@ -16,7 +16,7 @@
 // # Preamble and messages
 //
 // The preamble is the 16 bytes "replicator link\n" and the version, 2 bytes; either side that meets
-// another version says so and names both. Everything after it is messages. Version 2, integers
+// another version says so and names both. Everything after it is messages. Version 3, integers
 // big-endian:
 //
 //	offset size

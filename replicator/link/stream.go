@@ -129,6 +129,7 @@ type chunkWriter struct {
 	flags  byte
 	result chan result
 	packer *packer
+	sealed []byte // the frame sealed last
 	name   string // of the table
 
 	frames int64 // sent
@@ -177,11 +178,14 @@ const (
 func frameBytes(streams int) int { return max(leastFrame, min(mostFrame, framesTotal/streams)) }
 
 // Seal implements target.ChunkWriter.
-func (w *chunkWriter) Seal(dst []byte, seq uint64, raw []byte) []byte {
-	began := time.Now()
-	out := w.packer.seal(dst, frame.Header{Kind: frame.Rows, Seq: seq}, raw, w.r.gauge.level())
-	w.r.gauge.sealed(time.Since(began), len(raw), len(out)-len(dst))
-	return out
+func (w *chunkWriter) Seal(seq uint64, room []byte) []byte {
+	if cap(w.sealed) > 4*w.FrameBytes() {
+		w.sealed = nil // a large row has blown it up
+	}
+	began, rows := time.Now(), room[frame.HeaderSize:]
+	w.sealed = w.packer.seal(w.sealed[:0], frame.Header{Kind: frame.Rows, Seq: seq}, rows, w.r.gauge.level())
+	w.r.gauge.sealed(time.Since(began), len(rows), len(w.sealed))
+	return w.sealed
 }
 
 // Write implements target.ChunkWriter.
@@ -288,6 +292,7 @@ func (w *chunkWriter) leave() {
 	w.given = true
 	w.r.gauge.active(-1)
 	w.r.packers.give(w.packer)
+	w.sealed = nil // the chunk may wait long for its commit
 	w.r.give(w.d)
 }
 

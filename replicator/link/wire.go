@@ -140,8 +140,8 @@ const (
 
 // Version is that of the protocol. Another one is refused: as soon as the two ends meet, days before the
 // fence, and not when the one asks for what the other does not know. Version 2 has
-// ViewTotals, and Lookup of several tables.
-const Version = 2
+// ViewTotals, and Lookup of several tables; in version 3 a chunk's digest is that of its frames' digests.
+const Version = 3
 
 func preamble(version uint16) []byte {
 	return append([]byte(preambleText), byte(version>>8), byte(version))

@@ -8,7 +8,6 @@ import (
 	"io"
 	"strconv"
 
-	"replicator/checksum"
 	"replicator/checksum/frame"
 	"replicator/chunker"
 	"replicator/replicator/pg"
@@ -45,9 +44,7 @@ type chunkWriter struct {
 	table *chunker.Table
 	chunk *chunker.Chunk
 
-	digest *checksum.Hasher
-	bytes  int64
-	raw    []byte // the frame opened last, reused
+	sum    *arrived
 	pipe   *io.PipeWriter
 	result chan copied // what became of the COPY
 	ended  bool
@@ -64,7 +61,7 @@ func (l *Local) Chunk(ctx context.Context, t *chunker.Table, c *chunker.Chunk, r
 	if err != nil {
 		return nil, err
 	}
-	w := &chunkWriter{end: l, conn: conn, table: t, chunk: c, digest: checksum.NewHasher(), result: make(chan copied, 1)}
+	w := &chunkWriter{end: l, conn: conn, table: t, chunk: c, sum: newArrived(), result: make(chan copied, 1)}
 	if err := w.begin(ctx, replace); err != nil {
 		w.rollback()
 		return nil, fmt.Errorf("begin chunk %d of %s: %w", c.Ordinal, t, err)
@@ -106,18 +103,16 @@ const frameBytes = 256 << 10
 func (w *chunkWriter) FrameBytes() int { return frameBytes }
 
 // Seal implements ChunkWriter. Between two goroutines nothing is gained by compressing.
-func (w *chunkWriter) Seal(dst []byte, seq uint64, raw []byte) []byte {
-	return frame.Seal(dst, frame.Header{Kind: frame.Rows, Seq: seq}, raw, nil)
+func (w *chunkWriter) Seal(seq uint64, room []byte) []byte {
+	return frame.SealPlain(room, frame.Header{Kind: frame.Rows, Seq: seq})
 }
 
 // Write implements ChunkWriter. It returns when the COPY has taken the bytes.
 func (w *chunkWriter) Write(_ context.Context, sealed []byte) error {
-	_, raw, err := frame.Open(sealed, w.raw[:0])
+	raw, err := w.sum.open(sealed)
 	if err != nil {
 		return fmt.Errorf("chunk %d of %s: %w", w.chunk.Ordinal, w.table, err)
 	}
-	_, _ = w.digest.Write(raw)
-	w.bytes += int64(len(raw))
 	if _, err := w.pipe.Write(raw); err != nil {
 		return fmt.Errorf("copy into %s chunk %d: %w", w.table, w.chunk.Ordinal, err)
 	}
@@ -131,7 +126,7 @@ func (w *chunkWriter) Commit(ctx context.Context, r chunker.Receipt) error {
 	w.ended = true
 	err := res.err
 	if err == nil {
-		err = w.check(r, res.rows)
+		err = w.sum.check(&r, res.rows)
 	}
 	if err == nil {
 		err = w.end.writeReceipt(ctx, w.conn, &r)
@@ -146,16 +141,6 @@ func (w *chunkWriter) Commit(ctx context.Context, r chunker.Receipt) error {
 	}
 	w.end.cfg.Hook("target: chunk after commit")
 	w.end.writers.give(w.conn)
-	return nil
-}
-
-// check holds what arrived against what was sent (invariant I2).
-func (w *chunkWriter) check(r chunker.Receipt, rows int64) error {
-	got := w.digest.Digest().String()
-	if rows != r.Rows || w.bytes != r.Bytes || got != r.Digest {
-		return fmt.Errorf("sent %d rows, %d bytes, digest %s; arrived %d rows, %d bytes, digest %s: %w",
-			r.Rows, r.Bytes, r.Digest, rows, w.bytes, got, frame.ErrCorrupt)
-	}
 	return nil
 }
 

@@ -97,12 +97,13 @@ type ChunkWriter interface {
 	// FrameBytes is how many bytes of rows a frame holds at most, unless one row is larger: frames
 	// end with a row.
 	FrameBytes() int
-	// Seal appends to dst the frame that holds raw, packed as the way to the target wants it. It is
+	// Seal makes a frame of rows, packed as the way to the target wants it. room has them behind
+	// frame.HeaderSize bytes, where the frame may be made in place; it holds until the next one. It is
 	// called from one goroutine.
-	Seal(dst []byte, seq uint64, raw []byte) []byte
+	Seal(seq uint64, room []byte) []byte
 	// Write takes a sealed frame of kind Rows; the frame may be reused once Write returns.
 	Write(ctx context.Context, frame []byte) error
-	// Commit checks rows, bytes and digest against what was written and commits rows and receipt together.
+	// Commit checks rows, bytes and the digest over the frames against what was written and commits rows and receipt together.
 	Commit(ctx context.Context, r chunker.Receipt) error
 	Abort()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"replicator/checksum"
+	"replicator/checksum/frame"
 )
 
 // buffersAhead is how many buffers of rows a reader may be ahead of the sealing, so that neither waits
@@ -15,11 +16,11 @@ const buffersAhead = 1
 // goroutine of its own. It is an io.Writer for [chunker.Read]; Bytes and Digest hold once it is closed.
 type Sealer struct {
 	w      ChunkWriter
-	size   int // of a frame's rows
-	digest *checksum.Hasher
+	size   int              // of a frame's rows
+	digest *checksum.Hasher // of the frames' digests
 	bytes  int64
 
-	raw    []byte
+	room   []byte      // for a frame's header, then rows
 	full   chan []byte // rows on their way
 	empty  chan []byte // buffers to fill; has room for all of them
 	broken chan struct{}
@@ -37,6 +38,7 @@ func NewSealer(ctx context.Context, w ChunkWriter) *Sealer {
 	for range cap(s.empty) {
 		s.empty <- nil
 	}
+	s.room = roomIn(nil)
 	go s.send(ctx)
 	return s
 }
@@ -44,19 +46,19 @@ func NewSealer(ctx context.Context, w ChunkWriter) *Sealer {
 // send seals rows and hands them on until there are no more; after an error it only takes them.
 func (s *Sealer) send(ctx context.Context) {
 	defer close(s.gone)
-	var sealed []byte
 	seq := uint64(0)
-	for raw := range s.full {
+	for room := range s.full {
 		if s.err == nil {
-			_, _ = s.digest.Write(raw)
-			s.bytes += int64(len(raw))
-			sealed = s.w.Seal(s.kept(sealed), seq, raw)
+			s.bytes += int64(len(room) - frame.HeaderSize)
+			sealed := s.w.Seal(seq, room)
+			d := frame.DigestOf(sealed)
+			_, _ = s.digest.Write(d[:])
 			seq++
 			if s.err = s.w.Write(ctx, sealed); s.err != nil {
 				close(s.broken)
 			}
 		}
-		s.empty <- s.kept(raw)
+		s.empty <- s.kept(room)
 	}
 }
 
@@ -69,14 +71,17 @@ func (s *Sealer) kept(b []byte) []byte {
 	return b[:0]
 }
 
+// roomIn leaves room for a header in a buffer to be filled.
+func roomIn(b []byte) []byte { return append(b, make([]byte, frame.HeaderSize)...) }
+
 // Write takes bytes as COPY gives them: whole rows, so that a frame ends with one.
 func (s *Sealer) Write(p []byte) (int, error) {
-	if len(s.raw)+len(p) > s.size && len(s.raw) > 0 {
+	if rows := len(s.room) - frame.HeaderSize; rows+len(p) > s.size && rows > 0 {
 		if err := s.flush(); err != nil {
 			return 0, err
 		}
 	}
-	s.raw = append(s.raw, p...)
+	s.room = append(s.room, p...)
 	return len(p), nil
 }
 
@@ -87,20 +92,20 @@ func (s *Sealer) flush() error {
 		return s.err
 	default:
 	}
-	s.full <- s.raw
-	s.raw = <-s.empty
+	s.full <- s.room
+	s.room = roomIn(<-s.empty)
 	return nil
 }
 
 // Close sends what is left and waits until the target has taken it.
 func (s *Sealer) Close() error {
 	var err error
-	if len(s.raw) > 0 {
+	if len(s.room) > frame.HeaderSize {
 		err = s.flush()
 	}
 	close(s.full)
 	<-s.gone
-	s.raw, s.empty = nil, nil // the chunk may wait long for its commit
+	s.room, s.empty = nil, nil // the chunk may wait long for its commit
 	if s.err != nil {
 		return s.err
 	}
@@ -110,5 +115,5 @@ func (s *Sealer) Close() error {
 // Bytes is how many bytes of rows there were.
 func (s *Sealer) Bytes() int64 { return s.bytes }
 
-// Digest is that of those bytes, as a receipt has it.
+// Digest is that of the frames, as a receipt has it.
 func (s *Sealer) Digest() string { return s.digest.Digest().String() }
