@@ -233,6 +233,17 @@ func (j *job) inParallel(ctx context.Context, steps []schema.Step) error {
 	return g.Wait()
 }
 
+// eachInOrder runs steps one after the other, each in a transaction of its own: what it locks is free again
+// after it.
+func (j *job) eachInOrder(ctx context.Context, steps []schema.Step) error {
+	for i := range steps {
+		if err := j.step(ctx, &steps[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // inOrder runs steps one after the other.
 func (j *job) inOrder(ctx context.Context, what string, steps []schema.Step) error {
 	return j.persist(ctx, what, func() error {

@@ -73,7 +73,8 @@ type job struct {
 	moved   chan struct{} // closed and replaced when applied or the markers move
 	markers map[string]markerSeen
 
-	objects *objects // the rounds of large objects
+	objects   *objects         // the rounds of large objects
+	libraries schema.Libraries // of the source's server
 
 	endVerify context.CancelCauseFunc // of the last verification
 

@@ -137,7 +137,7 @@ func (j *job) manifest(ctx context.Context, made bool, more []schema.Item) (*sch
 		return nil, err
 	}
 	defer conn.Close()
-	l := schema.Losses{Select: j.rec.Select, Target: &facts.Site, Own: []string{j.rec.Slot, j.rec.Publication}, Made: made, Fenced: fenced}
+	l := schema.Losses{Select: j.rec.Select, Target: &facts.Site, Own: []string{j.rec.Slot, j.rec.Publication}, Made: made, Fenced: fenced, Libraries: &j.libraries}
 	m, err := l.Read(ctx, conn)
 	if err != nil {
 		return nil, err
@@ -187,7 +187,7 @@ func (j *job) planDatabase(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	src, err := schema.ReadSite(ctx, conn)
+	src, err := schema.ReadSite(ctx, conn, &j.libraries)
 	if err != nil {
 		return err
 	}

@@ -276,13 +276,17 @@ func (j *job) constrain(ctx context.Context) error {
 	if !j.replica {
 		foreign, validate = nil, nil // they would fire while changes are applied: see finishSteps
 	}
-	for _, steps := range [][]schema.Step{j.work.Constraints, foreign} {
+	quick, scanning := schema.Scanning(foreign)
+	for _, steps := range [][]schema.Step{j.work.Constraints, quick} {
 		if err := j.inOrder(ctx, "make constraints", steps); err != nil {
 			return fmt.Errorf("make constraints: %w", err)
 		}
 		j.tracker.Update(func(s *status.Status) { s.Indexes.Built += len(steps) })
 	}
-	if err := j.inParallel(ctx, validate); err != nil {
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return j.eachInOrder(gctx, scanning) })
+	g.Go(func() error { return j.inParallel(gctx, validate) })
+	if err := g.Wait(); err != nil {
 		return fmt.Errorf("validate foreign keys: %w", err)
 	}
 	return nil

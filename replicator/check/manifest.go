@@ -13,7 +13,7 @@ func (r *run) sites(ctx context.Context) (err error) {
 		if s.site != nil {
 			continue
 		}
-		if s.site, err = schema.ReadSite(ctx, s.conn); err != nil {
+		if s.site, err = schema.ReadSite(ctx, s.conn, nil); err != nil {
 			return s.failed(err)
 		}
 	}

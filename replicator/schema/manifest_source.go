@@ -15,6 +15,8 @@ type Losses struct {
 	Own    []string // names of our slot and publication, which are nobody's loss
 	Made   bool     // the schema is on the target: what our role may carry of the database was carried then
 	Fenced bool     // the source is fenced: its database's properties are not its own now
+
+	Libraries *Libraries // of the source's server, or nil
 }
 
 // Read looks for everything that will not be on the target as it is on the source.
@@ -54,7 +56,7 @@ func (l *Losses) Read(ctx context.Context, conn *pg.Conn) (*Manifest, error) {
 
 // bothSides are the items that come of a look at both.
 func (l *Losses) bothSides(ctx context.Context, conn *pg.Conn, oids string) ([]Item, error) {
-	src, err := ReadSite(ctx, conn)
+	src, err := ReadSite(ctx, conn, l.Libraries)
 	if err != nil {
 		return nil, err
 	}

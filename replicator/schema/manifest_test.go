@@ -97,9 +97,9 @@ func TestManifestIsMended(t *testing.T) {
 	source := oddSource(t)
 	target := database(t, start(t, 18))
 	admin := connect(t, target)
-	src, err := schema.ReadSite(t.Context(), source)
+	src, err := schema.ReadSite(t.Context(), source, nil)
 	check(t, err)
-	dst, err := schema.ReadSite(t.Context(), admin)
+	dst, err := schema.ReadSite(t.Context(), admin, nil)
 	check(t, err)
 	referred, err := schema.ReferredRoles(t.Context(), source, src.Roles)
 	check(t, err)
@@ -159,7 +159,7 @@ func TestManifestDigest(t *testing.T) {
 
 func manifestOf(t *testing.T, source, target *pg.Conn) *schema.Manifest {
 	t.Helper()
-	site, err := schema.ReadSite(t.Context(), target)
+	site, err := schema.ReadSite(t.Context(), target, nil)
 	check(t, err)
 	l := schema.Losses{Target: site, Own: []string{"ours"}}
 	m, err := l.Read(t.Context(), source)

@@ -160,6 +160,19 @@ func (p *planner) foreignKey(e *Entry) error {
 	return nil
 }
 
+// Scanning parts the foreign keys of Work.Foreign: those that are added without a look at any row, and the
+// others, behind which comes what goes with any of them. Each list keeps its order.
+func Scanning(foreign []Step) (quick, scanning []Step) {
+	for _, s := range foreign {
+		if s.Kind == "FK CONSTRAINT" && !slices.Contains(s.Tolerate, orphans) {
+			quick = append(quick, s)
+		} else {
+			scanning = append(scanning, s)
+		}
+	}
+	return quick, scanning
+}
+
 // waits reports whether rows of a table are missing until the fence.
 func (p *planner) waits(table uint32) bool {
 	t := p.tables[table]

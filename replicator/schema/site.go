@@ -36,8 +36,8 @@ type Setting struct {
 	Mighty bool   `json:"mighty,omitempty"` // only a superuser may set it
 }
 
-// ReadSite reads what conn's database and server are.
-func ReadSite(ctx context.Context, conn *pg.Conn) (*Site, error) {
+// ReadSite reads what conn's database and server are; known are its server's libraries, or nil.
+func ReadSite(ctx context.Context, conn *pg.Conn, known *Libraries) (*Site, error) {
 	s := &Site{}
 	var err error
 	if s.Database, err = DatabaseFacts(ctx, conn); err != nil {
@@ -55,7 +55,7 @@ func ReadSite(ctx context.Context, conn *pg.Conn) (*Site, error) {
 	if s.Settings, err = ReadSettings(ctx, conn); err != nil {
 		return nil, err
 	}
-	if s.Collations, err = pairs(ctx, conn, collationVersions); err != nil {
+	if s.Collations, err = known.read(ctx, conn); err != nil {
 		return nil, fmt.Errorf("list collations: %w", err)
 	}
 	if s.Extensions, err = pairs(ctx, conn, `SELECT extname, extversion FROM pg_extension`); err != nil {

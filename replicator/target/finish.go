@@ -41,7 +41,7 @@ func (l *Local) Facts(ctx context.Context) (Facts, error) {
 			return err
 		}
 		f.Name, f.ServerVersion = row[0], row[1]
-		site, err := schema.ReadSite(ctx, c)
+		site, err := schema.ReadSite(ctx, c, &l.libraries)
 		if err != nil {
 			return err
 		}

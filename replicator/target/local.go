@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"replicator/replicator/apply"
 	"replicator/replicator/fault"
 	"replicator/replicator/pg"
+	"replicator/replicator/schema"
 	"replicator/replicator/status"
 	"replicator/wal"
 )
@@ -46,6 +48,8 @@ type Local struct {
 	writers *sessions
 	lookups *sessions
 	steps   chan struct{} // one for each of Config.StepJobs
+
+	libraries schema.Libraries
 }
 
 // New connects to nothing yet.
@@ -133,10 +137,11 @@ func (l *Local) takeLock(ctx context.Context) error {
 			return err
 		}
 	}
-	// We hold the lock, so whoever still carries the job's name belongs to nobody.
+	// We hold the lock, so whoever still carries the job's name belongs to nobody, but for our own that wait.
 	_, err = c.Query(ctx, fmt.Sprintf(`SELECT pg_terminate_backend(pid, %d) FROM pg_stat_activity
-		WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid() AND datname = current_database() AND usename = current_user`,
-		takeoverWait.Milliseconds()), l.name())
+		WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid() AND datname = current_database() AND usename = current_user
+			AND pid <> ALL ($2::int[])`,
+		takeoverWait.Milliseconds()), l.name(), "{"+strings.Join(l.plain.waiting(), ",")+"}")
 	return err
 }
 

@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -59,6 +60,17 @@ func (s *sessions) rollback(c *pg.Conn) {
 
 // rollbackWait bounds a ROLLBACK to a server that may be gone; the session is closed after it.
 const rollbackWait = 10 * time.Second
+
+// waiting are the processes of the sessions that nobody has taken.
+func (s *sessions) waiting() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var pids []string
+	for _, c := range s.free {
+		pids = append(pids, strconv.FormatUint(uint64(c.Raw().PID()), 10))
+	}
+	return pids
+}
 
 // use runs f with a session.
 func (s *sessions) use(ctx context.Context, f func(*pg.Conn) error) error {
