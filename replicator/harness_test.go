@@ -99,6 +99,10 @@ type engine struct {
 	code int // once gone; -1 for killed
 }
 
+// engineAtMost is far beyond what any test takes. An engine that hangs, or waits for a hook that never comes, then
+// says where, and its test fails long before the whole run is given up.
+const engineAtMost = 20 * time.Minute
+
 func startEngine(t *testing.T, o orders) *engine {
 	t.Helper()
 	text, err := json.Marshal(o)
@@ -111,8 +115,10 @@ func startEngine(t *testing.T, o orders) *engine {
 	if err := e.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	hangs := time.AfterFunc(engineAtMost, func() { _ = e.cmd.Process.Signal(syscall.SIGQUIT) })
 	go func() {
 		_ = e.cmd.Wait()
+		hangs.Stop()
 		e.code = e.cmd.ProcessState.ExitCode()
 		close(e.gone)
 	}()

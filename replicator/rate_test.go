@@ -22,6 +22,12 @@ func TestRateWithoutLink(t *testing.T) {
 	began := time.Now()
 	e := startEngine(t, orders{Options: p.o})
 	e.mustReach(p.o.Dir, status.Copying)
+	capped := func(rate int64) {
+		if !e.awaitStatus(p.o.Dir, func(s status.Status) bool { return s.Copy.MaxRate == rate }) {
+			t.Fatalf("status shows no cap of %d\n%s", rate, e.out)
+		}
+	}
+	capped(200e3)
 	c := control.Client(p.o.Dir)
 	if err := c.Set(t.Context(), "compress", "off"); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("compression where there is no link: %v", err)
@@ -30,6 +36,7 @@ func TestRateWithoutLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	raised := time.Now()
+	capped(2e6)
 	e.mustReach(p.o.Dir, status.Following)
 	s, err := replicator.ReadStatus(t.Context(), p.o.Dir, "")
 	if err != nil {

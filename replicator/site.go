@@ -153,6 +153,7 @@ func (j *job) openEnd(ctx context.Context) (err error) {
 			DSN: j.o.Target, Job: j.rec.Job, SearchPath: j.rec.SearchPath, Limits: j.o.Limits, StepJobs: j.o.IndexJobs,
 			Logger: j.log, Hook: j.o.Hook,
 		})
+		j.tracker.Capped(j.limiter.Rate)
 		return nil
 	}
 	id, err := j.o.Link.identity(j.rec.Job)

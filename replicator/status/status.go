@@ -70,7 +70,8 @@ type Copy struct {
 	BytesTotal   int64   `json:"bytes_total"`
 	RowRate      float64 `json:"rows_per_second"`
 	ByteRate     float64 `json:"bytes_per_second"`
-	ETA          float64 `json:"eta_seconds"` // -1: unknown
+	ETA          float64 `json:"eta_seconds"`                         // -1: unknown
+	MaxRate      int64   `json:"max_rate_bytes_per_second,omitempty"` // of reading, without a link; 0: no cap now
 }
 
 // Indexes is the progress of index and constraint steps.

@@ -67,6 +67,9 @@ func (p *page) progress(s Status) {
 	moved := fmt.Sprintf("%s rows, %s", Count(c.Rows), Size(float64(c.Bytes)))
 	if s.Running && s.Phase == Copying {
 		moved += fmt.Sprintf("; now %s/s, %s rows/s, ETA %s", Size(c.ByteRate), Count(int64(c.RowRate)), clock(c.ETA))
+		if c.MaxRate > 0 {
+			moved += fmt.Sprintf("; capped at %s/s", Size(float64(c.MaxRate)))
+		}
 	}
 	if c.ChunksReused > 0 {
 		moved += fmt.Sprintf("; %s chunks stood on the target already", Count(int64(c.ChunksReused)))

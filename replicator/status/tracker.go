@@ -23,7 +23,8 @@ type Tracker struct {
 	wal     meter
 	pending pending
 	course  Course
-	plan    *planner // nil: nothing was foretold
+	plan    *planner     // nil: nothing was foretold
+	capped  func() int64 // nil, or the rate of reading at most
 }
 
 // NewTracker returns a tracker in phase preparing.
@@ -98,6 +99,13 @@ func (t *Tracker) Chunk(table int, rows, bytes int64, fresh bool) {
 			s.Copy.TablesCopied++
 		}
 	})
+}
+
+// Capped has Copy show the rate at which rows are read at most, in bytes a second; 0 is as fast as it goes.
+func (t *Tracker) Capped(rate func() int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.capped = rate
 }
 
 // Reused counts a chunk, which Chunk has counted, as one that stood on the target already.
@@ -205,6 +213,9 @@ func (t *Tracker) Status() Status {
 	s.Copy.ETA = estimate(s.Copy.BytesTotal-s.Copy.Bytes, s.Copy.ByteRate)
 	if s.Copy.ChunksCopied == s.Copy.ChunksTotal {
 		s.Copy.ETA = 0
+	}
+	if t.capped != nil {
+		s.Copy.MaxRate = t.capped()
 	}
 	s.Apply.ChangeRate = t.changes.rate(now)
 	s.Apply.LagBytes = max(0, int64(s.Source.CurrentLSN)-int64(s.Apply.Applied))
