@@ -27,7 +27,7 @@ func TestRateWithoutLink(t *testing.T) {
 			t.Fatalf("status shows no cap of %d\n%s", rate, e.out)
 		}
 	}
-	capped(200e3)
+	capped(200 << 10)
 	c := control.Client(p.o.Dir)
 	if err := c.Set(t.Context(), "compress", "off"); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("compression where there is no link: %v", err)
@@ -36,7 +36,7 @@ func TestRateWithoutLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	raised := time.Now()
-	capped(2e6)
+	capped(2 << 20)
 	e.mustReach(p.o.Dir, status.Following)
 	s, err := replicator.ReadStatus(t.Context(), p.o.Dir, "")
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"replicator/bench/cluster"
 	"replicator/replicator"
 	"replicator/replicator/fault"
+	"replicator/replicator/link"
 )
 
 // TestLinkRefusals points an engine at everything that is not its target end: code 6, one line, and
@@ -44,7 +46,7 @@ func TestLinkRefusals(t *testing.T) {
 		"another name than it has":      {replicator.Link{Host: chatter(t, "127.0.0.2", &s.o, ""), Cert: good.Cert, Key: good.Key, CA: good.CA}, "127.0.0.1"},
 		"plain TCP":                     {replicator.Link{Host: chatter(t, "127.0.0.1", nil, "HTTP/1.1 400 Bad Request\r\n\r\n"), Cert: good.Cert, Key: good.Key, CA: good.CA}, "TLS"},
 		"another protocol over TLS":     {replicator.Link{Host: chatter(t, "127.0.0.1", &s.o, "220 mail.example ESMTP ready to help you\r\n"), Cert: good.Cert, Key: good.Key, CA: good.CA}, "protocol"},
-		"a newer version":               {replicator.Link{Host: chatter(t, "127.0.0.1", &s.o, "replicator link\n\x00\x03"), Cert: good.Cert, Key: good.Key, CA: good.CA}, "version 3"},
+		"a newer version":               {replicator.Link{Host: chatter(t, "127.0.0.1", &s.o, "replicator link\n\x00"+string(rune(link.Version+1))), Cert: good.Cert, Key: good.Key, CA: good.CA}, fmt.Sprintf("version %d", link.Version+1)},
 		"a certificate for another job": {replicator.Link{Host: bound.serve(t, p.target), Cert: bound.file("source.crt"), Key: bound.file("source.key"), CA: bound.file("ca.crt")}, "another job"},
 	} {
 		t.Run(name, func(t *testing.T) {

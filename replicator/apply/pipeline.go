@@ -190,7 +190,10 @@ func (s *session) fail(e expected, err error) error {
 // connection that cannot be read.
 func (s *session) abandon() {
 	if s.pipe != nil {
-		s.pipe.Sync()
+		// pgconn ends a connection that is lost in a goroutine of its own, and panics where we write beside it.
+		if !s.conn.Raw().IsClosed() {
+			s.pipe.Sync()
+		}
 		s.pipe.Close()
 	}
 	s.pipe, s.queue, s.unsent = nil, s.queue[:0], 0
