@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -154,6 +155,23 @@ func TestManifestDigest(t *testing.T) {
 		t.Error("acknowledged by the wrong word")
 	case len(two.Losses()) != 2 || len(told.Notes()) != 1 || len(two.Beyond(told)) != 1 || len(told.Beyond(two)) != 0:
 		t.Errorf("losses of %+v and %+v", two, told)
+	}
+}
+
+// TestLibraries: what is remembered of a server's collations is what it would say, of those made since as well.
+func TestLibraries(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, database(t, server))
+	var known schema.Libraries
+	for _, sql := range []string{"", "CREATE COLLATION beds (provider = icu, locale = 'de-u-kn-x-beds')", "DROP COLLATION beds", ""} {
+		execute(t, conn, sql)
+		got, err := schema.ReadSite(t.Context(), conn, &known)
+		check(t, err)
+		want, err := schema.ReadSite(t.Context(), conn, nil)
+		check(t, err)
+		if len(want.Collations) < 100 || !maps.Equal(got.Collations, want.Collations) {
+			t.Errorf("after %q: %d collations, want %d", sql, len(got.Collations), len(want.Collations))
+		}
 	}
 }
 

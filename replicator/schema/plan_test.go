@@ -115,6 +115,29 @@ func before(t *testing.T, steps []schema.Step, first, second string) {
 	}
 }
 
+// TestScanning: a foreign key that looks at rows as it is added holds up no other, and its comment comes behind it.
+func TestScanning(t *testing.T) {
+	t.Parallel()
+	source := database(t, server)
+	execute(t, connect(t, source), `CREATE SCHEMA h; CREATE TABLE h.ward (id int PRIMARY KEY); CREATE TABLE h.nurse (id int PRIMARY KEY, ward int REFERENCES h.ward);
+		CREATE TABLE h.stay (at int PRIMARY KEY, ward int REFERENCES h.ward) PARTITION BY LIST (at); CREATE TABLE h.stay_1 PARTITION OF h.stay FOR VALUES IN (1);
+		COMMENT ON CONSTRAINT stay_ward_fkey ON h.stay IS 'where'`)
+	_, work := plan(t, source, schema.Selection{})
+	ids := func(steps []schema.Step) (list []string) {
+		for _, s := range steps {
+			list = append(list, s.ID)
+		}
+		return list
+	}
+	quick, scanning := schema.Scanning(work.Foreign)
+	if got := ids(quick); !slices.Equal(got, []string{"FK CONSTRAINT h.nurse nurse_ward_fkey"}) || !strings.Contains(quick[0].SQL, "NOT VALID") {
+		t.Errorf("%q look at no row", got)
+	}
+	if got := ids(scanning); len(got) != 2 || got[0] != "FK CONSTRAINT h.stay stay_ward_fkey" || !strings.HasPrefix(got[1], "COMMENT ") {
+		t.Errorf("%q look at rows, or follow on one that does", got)
+	}
+}
+
 // TestPlanIsStable: a plan that is made again has the same steps, whatever the dump IDs.
 func TestPlanIsStable(t *testing.T) {
 	_, one := plan(t, nasty(t), schema.Selection{})
