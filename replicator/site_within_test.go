@@ -41,8 +41,14 @@ func (p *pair) within(tam *tamperer, distance proxy.Line) *inside {
 			Listening: func(a net.Addr) { listening <- a },
 		})
 	}()
+	var at net.Addr
+	select {
+	case at = <-listening:
+	case err := <-served:
+		p.t.Fatalf("service ended with %v\n%s", err, in.out.String())
+	}
 	var err error
-	if in.line, err = proxy.Listen(ctx, proxy.Config{Target: (<-listening).String(), Up: distance, Down: distance}); err != nil {
+	if in.line, err = proxy.Listen(ctx, proxy.Config{Target: at.String(), Up: distance, Down: distance}); err != nil {
 		p.t.Fatal(err)
 	}
 	p.o.Target, p.o.Logger, p.o.Tamper = "", log, tam.wrap
@@ -59,9 +65,13 @@ func (p *pair) within(tam *tamperer, distance proxy.Line) *inside {
 		in.line.Close()
 		checkCanary(p.t, in.out.String())
 	})
-	for tr := <-tracked; tr.Status().Phase != status.Following; time.Sleep(10 * time.Millisecond) {
-		if len(in.seeded) > 0 {
-			p.t.Fatalf("engine ended with %v\n%s", <-in.seeded, in.out.String())
+	var tr *status.Tracker
+	for tr == nil || tr.Status().Phase != status.Following {
+		select {
+		case tr = <-tracked:
+		case err := <-in.seeded:
+			p.t.Fatalf("engine ended with %v\n%s", err, in.out.String())
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 	return in
