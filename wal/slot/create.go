@@ -26,7 +26,8 @@ func ValidName(name string) error {
 // Create makes a logical slot, without two-phase decoding and not for failover, and returns its
 // consistent point: every transaction that commits above it will be sent. The publication must
 // exist before. It waits for all transactions that run, and for prepared ones; [Blockers] on
-// another session tells whom for. When ctx ends meanwhile no slot is left.
+// another session tells whom for. When ctx ends meanwhile no slot is left; one may be left if the
+// connection is lost behind it.
 //
 // A slot of that name is an error with SQLSTATE 42710: it may be anybody's.
 func Create(ctx context.Context, conn *pg.Conn, name string) (wal.LSN, error) {
@@ -37,5 +38,27 @@ func Create(ctx context.Context, conn *pg.Conn, name string) (wal.LSN, error) {
 	if err != nil {
 		return 0, fmt.Errorf("create slot %s: %w", name, err)
 	}
+	if err := renewSnapshot(ctx, conn); err != nil {
+		return 0, fmt.Errorf("create slot %s: %w", name, err)
+	}
 	return wal.ParseLSN(lsn)
+}
+
+// renewSnapshot has the server, where it decodes from a slot that was just made, take a new look at its
+// catalogs.
+//
+// A statement that truncates or alters a table while the slot is being made, in a transaction that
+// began after it, is missing from the snapshot of the catalogs that PostgreSQL (14 to 18) goes on to
+// decode with, if anybody wrote meanwhile: it notes catalog changes only once it has waited for the
+// transactions that ran before. The rows of such a table then end the stream, at every attempt, with
+// XX000 "could not map filenode to relation OID", or come without a column that was added. Only the
+// commit of a transaction that changes a catalog replaces that snapshot. So here is one, which
+// every role may run and which leaves nothing.
+func renewSnapshot(ctx context.Context, conn *pg.Conn) error {
+	// A commit that a crash takes away would be missing when the server decodes from there again.
+	err := conn.Exec(ctx, "SET LOCAL synchronous_commit = local; SELECT pg_catalog.lo_unlink(pg_catalog.lo_create(0))")
+	if err != nil {
+		return fmt.Errorf("change a catalog behind it: %w", err)
+	}
+	return nil
 }

@@ -190,6 +190,58 @@ func TestCreateWaits(t *testing.T) {
 	}
 }
 
+// TestTableChangedMeanwhile: what happens to a table while the slot is being made is known when its rows
+// are decoded, on every version.
+func TestTableChangedMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, version int) {
+		s := newSource(t, cluster.Config{Version: version})
+		exec(t, s.admin, "CREATE TABLE emptied (id int PRIMARY KEY); CREATE TABLE wider (id int PRIMARY KEY)")
+		exec(t, s.admin, "CREATE PUBLICATION all_tables FOR ALL TABLES")
+		maker := s.connect(t, "maker")
+		var wards [3]*pg.Conn
+		for i := range wards {
+			wards[i] = s.open(t, pg.Config{DSN: s.DSN(database), Name: "ward"})
+		}
+		begin := func(ward *pg.Conn, sql string) (xid string) {
+			exec(t, ward, "BEGIN; "+sql)
+			return value(t, ward, "SELECT pg_current_xact_id()::xid")
+		}
+		// waits says that the maker waits for the end of a transaction.
+		waits := func(xid string) {
+			until(t, s.admin, "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND transactionid = $1::xid)", xid)
+		}
+		before := begin(wards[0], "INSERT INTO t VALUES (1)")
+		made := make(chan error, 1)
+		go func() {
+			_, err := slot.Create(t.Context(), maker, "job")
+			made <- err
+		}()
+		waits(before)
+		meanwhile := begin(wards[1], "TRUNCATE emptied; ALTER TABLE wider ADD note text")
+		exec(t, wards[0], "COMMIT")
+		waits(meanwhile)
+		exec(t, wards[2], "INSERT INTO t VALUES (2)")
+		exec(t, wards[1], "COMMIT")
+		if err := <-made; err != nil {
+			t.Fatal(err)
+		}
+		exec(t, wards[2], "INSERT INTO wider VALUES (1, 'canary')")
+		exec(t, wards[2], "INSERT INTO emptied VALUES (1)")
+		rows, err := s.admin.Query(t.Context(), `SELECT encode(data, 'escape') FROM pg_logical_slot_peek_binary_changes('job', NULL, NULL,
+			'proto_version', '2', 'publication_names', 'all_tables')`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := ""
+		for _, row := range rows {
+			told += row[0]
+		}
+		if !strings.Contains(told, "canary") || !strings.Contains(told, "emptied") {
+			t.Errorf("decoded: %q", told)
+		}
+	})
+}
+
 // TestAwaitRunning: a running transaction newer than every one that has ended does not count in a
 // snapshot's xmax, and yet it is waited for.
 func TestAwaitRunning(t *testing.T) {

@@ -12,9 +12,10 @@ const trialChanges = 10_000
 
 // Trial decodes the first changes of a slot, up to what is in the WAL now, without taking them: no more than
 // some ten thousand. Called when everything has ended that ran when the slot was made, it finds out
-// whether the server can decode its WAL from there. Where a transaction that truncated or rewrote a
-// table ran at that moment, servers up to version 15 at times cannot, ever (SQLSTATE XX000, "could not
-// map filenode to relation OID"); a slot that is made a little later can.
+// whether the server can decode the moment between the slot's consistent point and the renewal of its
+// snapshot by [Create]. Where somebody wrote just then to a table that another truncated or rewrote
+// while the slot was made, it cannot, ever (SQLSTATE XX000, "could not map filenode to relation
+// OID"); a slot that is made a little later can.
 func Trial(ctx context.Context, conn *pg.Conn, name, publication string) error {
 	_, err := conn.Query(ctx, `SELECT count(*) FROM pg_catalog.pg_logical_slot_peek_binary_changes($1, pg_catalog.pg_current_wal_flush_lsn(), $2::int,
 		'proto_version', '2', 'publication_names', $3, 'messages', 'true')`, name, fmt.Sprint(trialChanges), pg.Ident(publication))
