@@ -35,6 +35,7 @@ type Table struct {
 	Key      []string `json:"key,omitempty"`
 	KeyIndex string   `json:"key_index,omitempty"` // the index behind Key, without its schema
 	Identity Identity `json:"identity"`
+	NotFull  bool     `json:"not_full,omitempty"` // published with IdentityFull its application could not update it
 	Text     bool     `json:"text,omitempty"`     // COPY in text format: a column that binary cannot carry
 	Named    bool     `json:"named,omitempty"`    // of Text: the stream may be in binary, for it is told names in place of OIDs
 	Unlogged bool     `json:"unlogged,omitempty"` // writes no WAL: copied at the fence
@@ -53,6 +54,9 @@ type Table struct {
 
 // Late reports whether the table's changes are not in the WAL stream, so that it is copied at the fence.
 func (t *Table) Late() bool { return t.Unlogged || t.Identity == IdentityNone || t.Gone }
+
+// MayBeFull reports whether the table, which has no identity, may be given the full one.
+func (t *Table) MayBeFull() bool { return t.Identity == IdentityNone && !t.Unlogged && !t.NotFull }
 
 // Qualified is the table's quoted name for SQL.
 func (t *Table) Qualified() string { return pg.Ident(t.Schema, t.Name) }

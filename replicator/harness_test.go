@@ -202,25 +202,41 @@ func server(t *testing.T, name string, cfg cluster.Config) *cluster.Cluster {
 	t.Helper()
 	serversMu.Lock()
 	defer serversMu.Unlock()
-	t.Cleanup(func() { serverErrors(t, name) })
-	if c := servers[name]; c != nil {
-		return c
+	c := servers[name]
+	if c == nil {
+		c = newServer(t, cfg)
+		servers[name] = c
 	}
+	t.Cleanup(func() { serverErrors(t, name, c) })
+	return c
+}
+
+// ownServer starts a cluster for one test.
+func ownServer(t *testing.T, cfg cluster.Config) *cluster.Cluster {
+	t.Helper()
+	c := newServer(t, cfg)
+	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { serverErrors(t, fmt.Sprintf("at port %d", c.Port()), c) })
+	return c
+}
+
+// newServer starts a cluster, where the test asks for no version of Debian's newest or of REPLICATOR_VERSION.
+func newServer(t *testing.T, cfg cluster.Config) *cluster.Cluster {
+	t.Helper()
 	cfg.InMemory = true
+	if cfg.Version == 0 {
+		cfg.Version = number(t, "REPLICATOR_VERSION", 0)
+	}
 	c, err := cluster.Start(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	servers[name] = c
 	return c
 }
 
 // serverErrors shows, where a test has failed, what a server complained of last: the engine says codes alone.
-func serverErrors(t *testing.T, name string) {
-	serversMu.Lock()
-	c := servers[name]
-	serversMu.Unlock()
-	if !t.Failed() || c == nil {
+func serverErrors(t *testing.T, name string, c *cluster.Cluster) {
+	if !t.Failed() {
 		return
 	}
 	text, err := os.ReadFile(c.LogFile())
@@ -235,18 +251,6 @@ func serverErrors(t *testing.T, name string) {
 		}
 	}
 	t.Logf("last errors of server %s:\n%s", name, strings.Join(list[max(0, len(list)-10):], ""))
-}
-
-// ownServer starts a cluster for one test.
-func ownServer(t *testing.T, cfg cluster.Config) *cluster.Cluster {
-	t.Helper()
-	cfg.InMemory = true
-	c, err := cluster.Start(context.Background(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
 }
 
 var databases atomic.Int64

@@ -89,7 +89,7 @@ func (j *job) waitForIndexes(ctx context.Context, conn *pg.Conn, tables []chunke
 func identifyFully(ctx context.Context, conn *pg.Conn, tables []chunker.Table) error {
 	for i := range tables {
 		t := &tables[i]
-		if t.Identity != chunker.IdentityNone || t.Unlogged {
+		if !t.MayBeFull() {
 			continue
 		}
 		sql := fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", t.Qualified())

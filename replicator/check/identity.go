@@ -67,6 +67,10 @@ func (r *run) noIdentity(ctx context.Context, none []*chunker.Table) error {
 	if len(deferrable) > 0 {
 		f.Text += fmt.Sprintf("; a deferrable primary key counts as none: %s", few(deferrable))
 	}
+	if barred := slices.DeleteFunc(slices.Clone(none), func(t *chunker.Table) bool { return !t.NotFull }); len(barred) > 0 {
+		names, _ := sized(barred)
+		f.Text += fmt.Sprintf("; generated columns bar a full one from PostgreSQL 18 on, and these are copied at the fence: %s", few(names))
+	}
 	if r.o.NoKey == "full" {
 		f.Text += "; seed --no-key full sets REPLICA IDENTITY FULL"
 		if len(foreign) > 0 && !r.src.Superuser {
@@ -105,9 +109,10 @@ func identitySQL(none []*chunker.Table, answer map[string][]string, noKey string
 		if a := answer[fmt.Sprint(t.OID)]; a != nil {
 			index = a[3]
 		}
-		if index != "" && noKey != "full" {
+		switch {
+		case index != "" && (noKey != "full" || t.NotFull):
 			sql = append(sql, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s", t.Qualified(), pg.Ident(index)))
-		} else {
+		case !t.NotFull:
 			sql = append(sql, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", t.Qualified()))
 		}
 	}

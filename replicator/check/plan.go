@@ -63,7 +63,7 @@ func (r *run) plan(ctx context.Context) error {
 		t, ix := &r.tables[i], indexes[r.tables[i].OID]
 		row := PlanTable{Name: t.String(), Bytes: t.Bytes, Rows: t.Rows, Key: t.Key, Identity: t.Identity, Late: t.Late(), Text: t.Text,
 			Cut: chunks[i].kind, Chunks: chunks[i].n, Sampled: chunks[i].sampled, Indexes: ix.n, IndexBytes: ix.bytes}
-		if row.Late && r.o.NoKey == "full" && !t.Unlogged {
+		if r.o.NoKey == "full" && t.MayBeFull() {
 			row.Late, row.Identity = false, chunker.IdentityFull
 		}
 		p.Tables[i] = row

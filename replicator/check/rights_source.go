@@ -128,7 +128,7 @@ func (r *run) published() []chunker.Table {
 }
 
 func (r *run) late(t *chunker.Table) bool {
-	return t.Unlogged || t.Late() && r.o.NoKey != "full"
+	return t.Late() && (r.o.NoKey != "full" || !t.MayBeFull())
 }
 
 // publicationSQL makes the publication and gives it to the role, which may then drop it.

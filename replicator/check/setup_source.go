@@ -92,7 +92,7 @@ func (r *run) sourceParts(ctx context.Context, o SetupOptions, s *script) error 
 func (r *run) identityPart(s *script) {
 	var sql []string
 	for i := range r.tables {
-		if t := &r.tables[i]; t.Late() && !t.Unlogged {
+		if t := &r.tables[i]; t.MayBeFull() {
 			sql = append(sql, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", t.Qualified()))
 		}
 	}

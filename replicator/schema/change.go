@@ -149,6 +149,8 @@ func (d *differ) identity() {
 	case was == chunker.IdentityNone || d.now.Unlogged: // late, whatever it has now
 	case is == chunker.IdentityNone && was == chunker.IdentityKey:
 		d.add("REPLICA IDENTITY", "it has no key any more: UPDATE and DELETE fail on the source until it has one, or REPLICA IDENTITY FULL", true)
+	case was == chunker.IdentityFull && is == chunker.IdentityNone && d.now.NotFull:
+		d.add("REPLICA IDENTITY", "a full one with a generated column: UPDATE and DELETE fail on the source until it has a key, or is not published", true)
 	case was == chunker.IdentityFull && is != was:
 		d.add("REPLICA IDENTITY", "it is no longer full", true)
 	case was == is && !sameNames(d.plan.Key, d.now.Key) && !d.renamed(d.plan.Key):

@@ -75,7 +75,7 @@ func presentPart(ctx context.Context, conn *pg.Conn, tables []chunker.Table) ([]
 	for i := range tables {
 		list[i] = []string{fmt.Sprint(tables[i].OID)}
 	}
-	rows, err := conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, r.rolname, c.relpersistence = 'u', c.reltuples::bigint, 0, 0, c.relreplident
+	rows, err := conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, r.rolname, c.relpersistence = 'u', c.reltuples::bigint, 0, 0, c.relreplident, `+notFull+`
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
 		WHERE c.relkind = 'r' AND c.oid = ANY ($1::oid[])`, oidArray(list))
 	if err != nil {

@@ -65,7 +65,7 @@ func heaps(ctx context.Context, conn *pg.Conn, oids string) (tables []chunker.Ta
 		rows, err = conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, r.rolname, c.relpersistence = 'u',
 				c.reltuples::bigint, COALESCE(pg_relation_size(c.oid), 0),
 				CASE WHEN c.reltoastrelid <> 0 THEN COALESCE(pg_relation_size(c.reltoastrelid), 0) ELSE 0 END,
-				c.relreplident
+				c.relreplident, `+notFull+`
 			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
 			WHERE c.relkind = 'r' AND c.oid = ANY ($1::oid[])`, oids)
 		if pg.State(err) != "55P03" || try == sizeTries {
@@ -85,10 +85,15 @@ func heaps(ctx context.Context, conn *pg.Conn, oids string) (tables []chunker.Ta
 	return tables, nil
 }
 
+// notFull tells of a table c whether UPDATE and DELETE would fail if it were published with a full replica
+// identity: from 18 on they do where a column is generated that the publication leaves out.
+const notFull = `current_setting('server_version_num')::int >= 180000
+	AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated <> '' AND NOT a.attisdropped)`
+
 func heap(r []string) chunker.Table {
 	const page = 8192
-	identity := chunker.IdentityNone
-	if r[8] == "f" {
+	identity, notFull := chunker.IdentityNone, r[9] == "t"
+	if r[8] == "f" && !notFull {
 		identity = chunker.IdentityFull
 	}
 	return chunker.Table{
@@ -98,6 +103,7 @@ func heap(r []string) chunker.Table {
 		Pages:    integer(r[6]) / page,
 		Bytes:    integer(r[6]) + integer(r[7]),
 		Identity: identity,
+		NotFull:  notFull,
 	}
 }
 

@@ -1,10 +1,12 @@
 package schema_test
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 
+	"replicator/bench/cluster"
 	"replicator/chunker"
 	"replicator/replicator/schema"
 )
@@ -48,6 +50,48 @@ func TestTableIdentity(t *testing.T) {
 			got := tables[0]
 			if got.Identity != tc.identity || got.KeyIndex != tc.index || !reflect.DeepEqual(got.Key, tc.key) {
 				t.Errorf("identity %s index %q key %q", got.Identity, got.KeyIndex, got.Key)
+			}
+		})
+	}
+}
+
+// TestPublishedTablesCanBeWritten publishes what has an identity, or may be given one, on every version:
+// its application goes on.
+func TestPublishedTablesCanBeWritten(t *testing.T) {
+	for _, version := range cluster.Available("") {
+		if version < 14 {
+			continue
+		}
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			t.Parallel()
+			conn := connect(t, database(t, start(t, version)))
+			execute(t, conn, `SET search_path = public;
+				CREATE TABLE keyed (a int PRIMARY KEY, g int GENERATED ALWAYS AS (a + 1) STORED);
+				CREATE TABLE plain (a int); ALTER TABLE plain REPLICA IDENTITY FULL;
+				CREATE TABLE stored (a int, g int GENERATED ALWAYS AS (a + 1) STORED); ALTER TABLE stored REPLICA IDENTITY FULL;
+				CREATE TABLE "key stored" (a int, g int GENERATED ALWAYS AS (a + 1) STORED PRIMARY KEY);
+				CREATE TABLE "none stored" (a int, g int GENERATED ALWAYS AS (a + 1) STORED)`)
+			if version >= 18 {
+				execute(t, conn, `CREATE TABLE virtual (a int, g int GENERATED ALWAYS AS (a + 1) VIRTUAL); ALTER TABLE virtual REPLICA IDENTITY FULL`)
+			}
+			tables, err := schema.Tables(t.Context(), conn, schema.Selection{})
+			check(t, err)
+			published, late := "", ""
+			for _, table := range tables {
+				if table.MayBeFull() {
+					execute(t, conn, "ALTER TABLE "+table.Qualified()+" REPLICA IDENTITY FULL")
+				} else if table.Late() {
+					late += table.Name + ", "
+					continue
+				}
+				published += ", " + table.Qualified()
+			}
+			execute(t, conn, "CREATE PUBLICATION p FOR TABLE "+published[2:])
+			for _, table := range tables {
+				execute(t, conn, fmt.Sprintf("INSERT INTO %[1]s (a) VALUES (1); UPDATE %[1]s SET a = 2; DELETE FROM %[1]s", table.Qualified()))
+			}
+			if (late != "") != (version >= 18) {
+				t.Errorf("not published: %s", late)
 			}
 		})
 	}

@@ -65,7 +65,7 @@ func (c *catalog) read(ctx context.Context, o *Options) (err error) {
 	}
 	for i := range c.tables {
 		t := &c.tables[i]
-		if t.Identity == chunker.IdentityNone && o.NoKey == "full" && !t.Unlogged {
+		if o.NoKey == "full" && t.MayBeFull() {
 			t.Identity = chunker.IdentityFull
 		}
 		if t.Late() {
