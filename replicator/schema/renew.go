@@ -48,12 +48,16 @@ func ReadRenewal(ctx context.Context, conn *pg.Conn, tables []chunker.Table, ste
 	return r, nil
 }
 
+// usersTrigger says of a trigger g that somebody made it, there or above. Up to 14 what a partition has of
+// its root's triggers counts as internal, and may yet be disabled by itself.
+const usersTrigger = `(NOT g.tgisinternal OR g.tgparentid <> 0 AND g.tgconstraint = 0)`
+
 // readMade leaves out the many leaves of a tree for which nothing is made: pg_dump is slow with names.
 func (r *Renewal) readMade(ctx context.Context, conn *pg.Conn, list []uint32, foreign bool) error {
 	rows, err := conn.Query(ctx, `SELECT c.oid FROM pg_class c WHERE c.oid = ANY ($1::oid[]) AND (c.relrowsecurity OR c.relhasrules
 		OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)
 		OR EXISTS (SELECT FROM pg_trigger g LEFT JOIN pg_trigger above ON above.oid = g.tgparentid
-			WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled IS DISTINCT FROM above.tgenabled)
+			WHERE g.tgrelid = c.oid AND `+usersTrigger+` AND g.tgenabled IS DISTINCT FROM above.tgenabled)
 		OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attidentity <> '' AND NOT a.attisdropped)
 		OR EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND (k.contype = 'f' AND k.conparentid = 0 AND $2 OR k.contype = 'c' AND `+usersFunction+`)))`,
 		oids(list), fmt.Sprint(foreign))

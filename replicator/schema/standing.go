@@ -182,7 +182,7 @@ d (kind, name, "on", text, rules) AS (
 	FROM t JOIN pg_constraint c ON c.conrelid = t.oid WHERE c.contype IN ('p', 'u', 'x', 'f', 'c')
 	UNION ALL
 	SELECT CASE WHEN g.tgenabled IN ('A', 'R') THEN 'firing trigger' ELSE 'trigger' END, concat(g.tgrelid::regclass, '.', quote_ident(g.tgname)), NULL, concat(pg_get_triggerdef(g.oid), g.tgenabled), true
-	FROM t JOIN pg_trigger g ON g.tgrelid = t.oid WHERE NOT g.tgisinternal
+	FROM t JOIN pg_trigger g ON g.tgrelid = t.oid WHERE ` + usersTrigger + `
 	UNION ALL
 	SELECT CASE WHEN r.ev_enabled IN ('A', 'R') THEN 'firing rule' ELSE 'rule' END, concat(r.ev_class::regclass, '.', quote_ident(r.rulename)), NULL, concat(pg_get_ruledef(r.oid), r.ev_enabled), true
 	FROM t JOIN pg_rewrite r ON r.ev_class = t.oid
