@@ -145,9 +145,13 @@ func TestBroken(t *testing.T) {
 // TestStepBack: a crash of the source takes the slot back; what is durable is not taken again.
 func TestStepBack(t *testing.T) {
 	s := newSource(t, cluster.Config{})
-	s.exec("CHECKPOINT") // the slot's state on disk is that of now
+	s.exec("CHECKPOINT") // which writes the slot's state to disk, as the next confirmation does, for the catalogs it needs
 	log := newMemory(t, s.consistent)
 	r := s.run(s.config(log))
+	s.marker("written")
+	log.awaitMarker("written")
+	r.cancel()
+	r = s.run(s.config(log))
 	s.exec("INSERT INTO t VALUES (1)")
 	s.marker("before")
 	log.awaitMarker("before")
@@ -172,7 +176,7 @@ func TestStepBack(t *testing.T) {
 	s.marker("after")
 	log.awaitMarker("after")
 	r.cancel()
-	want := []string{"I 00000001", "M test before", "I 00000002", "M test open", "I 00000003", "M test after"}
+	want := []string{"M test written", "I 00000001", "M test before", "I 00000002", "M test open", "I 00000003", "M test after"}
 	if got := log.rows(); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
