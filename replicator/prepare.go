@@ -265,7 +265,11 @@ func (j *job) makeSlot(ctx context.Context, conn *pg.Conn, began bool) (slotReco
 		return s, err
 	}
 	if s.Consistent, err = slot.Create(ctx, conn, j.rec.Slot); err != nil {
-		return s, fault.New(fault.Source, fmt.Errorf("make replication slot %s: %w", j.rec.Slot, err), "replicator check tells what is missing")
+		err = fmt.Errorf("make replication slot %s: %w", j.rec.Slot, err)
+		if fault.HintOf(err) == "" {
+			err = fault.New(fault.Source, err, "replicator check tells what is missing")
+		}
+		return s, err
 	}
 	xmax, err := conn.Value(ctx, "SELECT pg_snapshot_xmax(pg_current_snapshot())")
 	if err != nil {

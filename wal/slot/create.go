@@ -2,9 +2,11 @@ package slot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 
+	"replicator/replicator/fault"
 	"replicator/replicator/pg"
 	"replicator/wal"
 )
@@ -39,7 +41,8 @@ func Create(ctx context.Context, conn *pg.Conn, name string) (wal.LSN, error) {
 		return 0, fmt.Errorf("create slot %s: %w", name, err)
 	}
 	if err := renewSnapshot(ctx, conn); err != nil {
-		return 0, fmt.Errorf("create slot %s: %w", name, err)
+		// It would keep WAL for nobody.
+		return 0, fmt.Errorf("create slot %s: %w", name, errors.Join(err, Drop(ctx, conn, name, "")))
 	}
 	return wal.ParseLSN(lsn)
 }
@@ -57,6 +60,10 @@ func Create(ctx context.Context, conn *pg.Conn, name string) (wal.LSN, error) {
 func renewSnapshot(ctx context.Context, conn *pg.Conn) error {
 	// A commit that a crash takes away would be missing when the server decodes from there again.
 	err := conn.Exec(ctx, "SET LOCAL synchronous_commit = local; SELECT pg_catalog.lo_unlink(pg_catalog.lo_create(0))")
+	if pg.State(err) == "42501" { // insufficient_privilege: a DBA has taken it from PUBLIC
+		return fault.New(fault.Preflight, fmt.Errorf("change a catalog behind it: %w", err),
+			"GRANT EXECUTE ON FUNCTION pg_catalog.lo_create(oid), pg_catalog.lo_unlink(oid) to our role on the source")
+	}
 	if err != nil {
 		return fmt.Errorf("change a catalog behind it: %w", err)
 	}

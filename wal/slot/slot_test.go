@@ -242,6 +242,19 @@ func TestTableChangedMeanwhile(t *testing.T) {
 	})
 }
 
+// TestCreateRefused: where our role may not do what Create does behind the slot, it says so, and no slot is left.
+func TestCreateRefused(t *testing.T) {
+	s := newSource(t, cluster.Config{})
+	exec(t, s.admin, "REVOKE EXECUTE ON FUNCTION lo_create(oid) FROM PUBLIC")
+	conn := s.connect(t, "slot")
+	if _, err := slot.Create(t.Context(), conn, "job"); pg.State(err) != "42501" || !strings.Contains(fault.HintOf(err), "GRANT") {
+		t.Errorf("create: %v, %q", err, fault.HintOf(err))
+	}
+	if st, err := slot.Inspect(t.Context(), conn, "job"); err != nil || st.Exists {
+		t.Errorf("a slot was left: %+v, %v", st, err)
+	}
+}
+
 // TestAwaitRunning: a running transaction newer than every one that has ended does not count in a
 // snapshot's xmax, and yet it is waited for.
 func TestAwaitRunning(t *testing.T) {
