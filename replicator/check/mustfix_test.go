@@ -92,6 +92,9 @@ var mustFix = []struct {
 		role, _ := f.roles(t)
 		f.onSource(t, "ALTER ROLE "+role+" NOREPLICATION")
 	}},
+	{id: "slot-rights", side: Source, roles: true, provoke: func(t *testing.T, f *fixture) {
+		f.onSource(t, "REVOKE EXECUTE ON FUNCTION lo_create(oid) FROM PUBLIC")
+	}},
 	{id: "large-object-rights", side: Source, roles: true, provoke: func(t *testing.T, f *fixture) {
 		role, _ := f.roles(t)
 		f.onSource(t, "SELECT lo_create(0); REVOKE pg_read_all_data FROM "+role)

@@ -11,6 +11,7 @@ import (
 	"replicator/replicator/pg"
 	"replicator/replicator/schema"
 	"replicator/replicator/source"
+	"replicator/wal/slot"
 )
 
 // sourceRights: everything that moves can be read, and everybody's sessions can be seen.
@@ -33,7 +34,39 @@ func (r *run) sourceRights(ctx context.Context) error {
 		r.add(Finding{ID: m.id, Level: Note, Side: Source, Subject: m.role,
 			Text: "not granted: " + m.loss, SQL: lines(fmt.Sprintf("GRANT %s TO %s", m.role, r.src.role()))})
 	}
+	if err := r.slotRights(ctx); err != nil {
+		return err
+	}
 	return r.fence(ctx)
+}
+
+// slotRights: behind the slot seed changes a catalog.
+func (r *run) slotRights(ctx context.Context) error {
+	may, err := r.src.value(ctx, slotFunctions("current_user"))
+	if err != nil {
+		return err
+	}
+	if may == "t" {
+		r.ok("slot-rights", Source, "slot", "the role may execute what is needed behind it")
+		return nil
+	}
+	r.add(Finding{ID: "slot-rights", Level: Must, Side: Source, Subject: "slot",
+		Text: fmt.Sprintf("role %s may not execute %s: behind the slot it makes a large object and removes it, so that the server decodes by catalogs of that moment", r.src.Role, slot.Functions),
+		SQL:  lines(grantSlotFunctions(r.src.role()))})
+	return nil
+}
+
+// slotFunctions asks whether a role, an SQL expression, may execute what slot.Create does.
+func slotFunctions(role string) string {
+	var may []string
+	for name := range strings.SplitSeq(slot.Functions, ", ") {
+		may = append(may, fmt.Sprintf("has_function_privilege(%s, %s, 'EXECUTE')", role, pg.Literal(name)))
+	}
+	return "SELECT " + strings.Join(may, " AND ")
+}
+
+func grantSlotFunctions(role string) string {
+	return fmt.Sprintf("GRANT EXECUTE ON FUNCTION %s TO %s", slot.Functions, role)
 }
 
 // readable asks once for all tables and sequences.

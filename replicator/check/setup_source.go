@@ -76,6 +76,14 @@ func (r *run) sourceParts(ctx context.Context, o SetupOptions, s *script) error 
 		s.part(fmt.Sprintf("Row security hides rows of %s.", count(number(policies), "table")))
 		s.add(fmt.Sprintf("ALTER ROLE %s BYPASSRLS", pg.Ident(o.Role)))
 	}
+	everybody, err := r.src.value(ctx, slotFunctions("'public'"))
+	if err != nil {
+		return err
+	}
+	if everybody != "t" {
+		s.part("Behind the slot a large object is made and removed, which not everybody may do here.")
+		s.add(grantSlotFunctions(pg.Ident(o.Role)))
+	}
 	published := r.published()
 	if o.NoKey == "full" {
 		r.identityPart(s)

@@ -19,8 +19,8 @@ type move struct {
 	sourceRole, targetRole string
 }
 
-// ward is an application's database: objects of a role that is no superuser, in public and in a
-// schema of its own, a table without any key, policies, a sequence.
+// newMove makes an application's database: objects of a role that is no superuser, in public and in a
+// schema of its own, a table without any key, policies, a sequence, and a right taken from PUBLIC.
 func newMove(t *testing.T, version int) *move {
 	t.Helper()
 	c := server(t, version)
@@ -38,6 +38,7 @@ func newMove(t *testing.T, version int) *move {
 		CREATE SEQUENCE ward.ticket; ALTER SEQUENCE ward.ticket OWNER TO @owner; ALTER SEQUENCE ward.ticket OWNED BY ward.note.id;
 		ALTER TABLE ward.note ENABLE ROW LEVEL SECURITY;
 		GRANT SELECT ON ward.patient TO @reader;
+		REVOKE EXECUTE ON FUNCTION pg_catalog.lo_create(oid) FROM PUBLIC;
 		INSERT INTO ward.patient (name) SELECT 'p' FROM generate_series(1, 3);
 		INSERT INTO ward.note VALUES (1, 1), (2, 2); INSERT INTO ward.audit VALUES (now(), 'x')`))
 	return m
@@ -106,6 +107,7 @@ func (m *move) decodes(t *testing.T, conn *pg.Conn) {
 	}
 	defer repl.Close()
 	do(t, repl, "CREATE_REPLICATION_SLOT "+newName("slot")+" TEMPORARY LOGICAL pgoutput")
+	do(t, conn, "SELECT lo_unlink(lo_create(0))") // as slot.Create behind it
 	name := source.DefaultName(m.source)
 	want := "public.setting ward.note ward.patient" // never ward.audit
 	got := value(t, conn, "SELECT string_agg(schemaname || '.' || tablename, ' ' ORDER BY 1) FROM (SELECT * FROM pg_publication_tables WHERE pubname = "+pg.Literal(name)+" ORDER BY 1, 2, 3) AS p")

@@ -47,6 +47,10 @@ func Create(ctx context.Context, conn *pg.Conn, name string) (wal.LSN, error) {
 	return wal.ParseLSN(lsn)
 }
 
+// Functions are what the role that calls [Create] must be allowed to execute, as everybody is unless a DBA
+// has taken it from PUBLIC.
+const Functions = "pg_catalog.lo_create(oid), pg_catalog.lo_unlink(oid)"
+
 // renewSnapshot has the server, where it decodes from a slot that was just made, take a new look at its
 // catalogs.
 //
@@ -62,7 +66,7 @@ func renewSnapshot(ctx context.Context, conn *pg.Conn) error {
 	err := conn.Exec(ctx, "SET LOCAL synchronous_commit = local; SELECT pg_catalog.lo_unlink(pg_catalog.lo_create(0))")
 	if pg.State(err) == "42501" { // insufficient_privilege: a DBA has taken it from PUBLIC
 		return fault.New(fault.Preflight, fmt.Errorf("change a catalog behind it: %w", err),
-			"GRANT EXECUTE ON FUNCTION pg_catalog.lo_create(oid), pg_catalog.lo_unlink(oid) to our role on the source")
+			"GRANT EXECUTE ON FUNCTION "+Functions+" to our role on the source")
 	}
 	if err != nil {
 		return fmt.Errorf("change a catalog behind it: %w", err)
