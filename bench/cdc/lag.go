@@ -129,7 +129,7 @@ func oursFollows() follower {
 			end := func(ctx context.Context) error {
 				return errors.Join(d.Stop(), j.Cleanup(ctx), j.End(ctx))
 			}
-			if err := d.Follows(ctx, w.program, j.Dir()); err != nil {
+			if err := d.Follows(ctx, j.Dir()); err != nil {
 				return "", nil, errors.Join(err, end(context.WithoutCancel(ctx)))
 			}
 			return j.To, end, nil

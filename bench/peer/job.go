@@ -2,12 +2,11 @@ package peer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 
+	"replicator/replicator/control"
 	"replicator/replicator/status"
 )
 
@@ -47,22 +46,16 @@ func (j *Job) Cleanup(ctx context.Context) error {
 	return j.Run(ctx, nil, append([]string{j.Program, "cleanup", "--yes"}, j.sides()...)...)
 }
 
-// Status asks the engine of a job; in its first moments there is nobody to ask, and no phase.
-func Status(ctx context.Context, program, dir string) (s status.Status, err error) {
-	out, err := exec.CommandContext(ctx, program, "status", "--json", "--dir", dir).Output()
-	if err != nil {
-		return s, nil //nolint:nilerr // the engine's end is noticed elsewhere
-	}
-	return s, json.Unmarshal(out, &s)
-}
-
 // Follows returns when the target of an engine follows the source.
-func (d *Daemon) Follows(ctx context.Context, program, dir string) error {
+func (d *Daemon) Follows(ctx context.Context, dir string) error {
 	return Until(ctx, Poll, func() (bool, error) {
 		if err := d.Ended(); err != nil {
 			return false, err
 		}
-		s, err := Status(ctx, program, dir)
-		return s.Phase == status.Following, err
+		s, err := control.Client(dir).Status(ctx)
+		if err != nil {
+			return false, ctx.Err() // in its first moments there is nobody to ask; its end is noticed above
+		}
+		return s.Phase == status.Following, nil
 	})
 }

@@ -114,12 +114,13 @@ type program struct {
 // killDelay is for a program whose children hold its output when it has been killed.
 const killDelay = 5 * time.Second
 
-// Command makes a program that runs at a place, in a process group of its own: pgcopydb, when it
-// fails, kills the whole group that it runs in.
+// Command makes a program that runs at a place, in a session of its own: pgcopydb, when it fails, kills
+// the whole process group that it runs in, and Linux shares out its processors by session first
+// (sched_autogroup), so that in ours a tool would take time from the clients whose waiting we measure.
 func Command(ctx context.Context, place Place, argv ...string) *exec.Cmd {
 	whole := append(append([]string{}, place...), argv...)
 	cmd := exec.CommandContext(ctx, whole[0], whole[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = killDelay
 	return cmd

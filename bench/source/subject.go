@@ -58,7 +58,7 @@ func ours(name string, more ...string) subject {
 			if a.engine, err = j.Start(ctx, nil, j.SeedArgs(more...)...); err != nil {
 				return err
 			}
-			return a.engine.Follows(ctx, a.program, j.Dir())
+			return a.engine.Follows(ctx, j.Dir())
 		},
 		end: func(ctx context.Context, a *attempt) error {
 			return errors.Join(a.engine.Stop(), a.job().Cleanup(ctx))

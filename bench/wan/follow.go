@@ -31,7 +31,7 @@ func (m *move) follow(ctx context.Context, near bool) (err error) {
 	if m.engine, err = m.Start(ctx, m.FromPlace, m.seedArgs()...); err != nil {
 		return err
 	}
-	return m.engine.Follows(ctx, m.program, m.jobDir())
+	return m.engine.Follows(ctx, m.jobDir())
 }
 
 // passes returns when the target has come past a position; it fails when an end of ours ends.
