@@ -44,6 +44,8 @@ func SourceSetup(ctx context.Context, o SetupOptions) (string, error) {
 func (s *script) general(o SetupOptions) {
 	s.part("Only if a table has row security:")
 	s.comment(fmt.Sprintf("ALTER ROLE %s BYPASSRLS;", pg.Ident(o.Role)))
+	s.part("Only if it was taken from PUBLIC: behind the slot a large object is made and removed.")
+	s.comment(grantSlotFunctions(pg.Ident(o.Role)) + ";")
 	s.part("The publication lists its tables. With --source this prints it; never publish a table without a usable\n" +
 		"replica identity, its application could not update it any more.")
 	name := o.Publication

@@ -28,8 +28,8 @@ func ValidName(name string) error {
 // Create makes a logical slot, without two-phase decoding and not for failover, and returns its
 // consistent point: every transaction that commits above it will be sent. The publication must
 // exist before. It waits for all transactions that run, and for prepared ones; [Blockers] on
-// another session tells whom for. When ctx ends meanwhile no slot is left; one may be left if the
-// connection is lost behind it.
+// another session tells whom for. When ctx ends meanwhile no slot is left; one may be left if ctx ends,
+// or the connection is lost, behind it.
 //
 // A slot of that name is an error with SQLSTATE 42710: it may be anybody's.
 func Create(ctx context.Context, conn *pg.Conn, name string) (wal.LSN, error) {
