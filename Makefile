@@ -16,9 +16,11 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X replicator/replicator/catchup.version=$(VERSION)' -o bin/replicator ./cmd/replicator
 
 # PostgreSQL 14 to 18 for the tests: one from Debian, which has the client programs, the others
-# from npm. Both scripts do nothing for what is there.
+# from npm. What lays a wire between two network namespaces only root can use. Both scripts do
+# nothing for what is there.
 servers: debian-postgresql
 	testdata/servers/debian npm
+	[ "$$(id -u)" -ne 0 ] || testdata/servers/debian ip ethtool
 	testdata/servers/install $(SERVERS)
 
 debian-postgresql:
